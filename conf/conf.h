@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef POSTERN_CONF_CONF_H
+#define POSTERN_CONF_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/err.h"
+#include "policy/policy.h"
+
+enum log_target { LOG_TARGET_SYSLOG = 0, LOG_TARGET_STDERR };
+enum log_format { LOG_FORMAT_TEXT = 0, LOG_FORMAT_JSON };
+enum mailbox_check { MAILBOX_CHECK_AUTO = 0, MAILBOX_CHECK_YES, MAILBOX_CHECK_NO };
+enum login_as { LOGIN_AS_USER = 0, LOGIN_AS_ADDRESS };
+
+/* One `imap "name" { }` section. Every string is owned; "" is "not set". */
+struct conf_imap {
+	char *name;
+	char **urls; /* imaps://HOST[:PORT] or imap://HOST[:PORT] */
+	size_t url_count;
+	char *ca_file;
+	char **domains; /* canonical, or "*" */
+	size_t domain_count;
+	enum login_as login_as;
+	char *master_separator; /* "" for none */
+	char *proxy_user;
+	char *proxy_password; /* what proxy_password_file holds; wiped on free */
+	enum mailbox_check mailbox_check;
+	char *canary;
+	uint64_t timeout_ms;
+	unsigned int max_connections;
+};
+
+/* A configuration file, read and checked. Read-only for its users. */
+struct conf {
+	char *file;
+	char *listen; /* unix:PATH | inet:PORT@HOST | inet6:PORT@HOST | fd:N */
+	unsigned int socket_mode;
+	char *socket_group; /* "" leaves the group alone */
+	char *user;
+	char *state_dir;
+	enum log_target log;
+	enum log_format log_format;
+	struct policy policy;
+	struct conf_imap *imaps;
+	size_t imap_count;
+	uint64_t identity_ttl_ms;
+	uint64_t identity_refused_ttl_ms;
+	uint64_t identity_wait_ms;
+	unsigned int identity_waiters;
+};
+
+/* What is wrong with a configuration: "FILE:LINE: error: OPTION: TEXT" or
+ * "...: warning: ...", one line each, without a line feed, in the order found. */
+struct conf_report {
+	char **lines;
+	size_t count;
+	size_t errors;
+};
+
+void conf_report_clear(struct conf_report *report);
+
+/*
+ * Reads, checks and builds. Reports every error it can find, not only the
+ * first, and every warning. NULL when there was an error (also no memory,
+ * which is reported as one). Secret and map files are read here.
+ */
+struct conf *conf_load(const char *file, struct conf_report *report);
+/* Frees and nulls; NULL is allowed. Secrets are wiped. */
+void conf_free(struct conf **conf);
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The rules, in the order in which they bind. First the warrant (address, login
+ * or local recipient), then whatever narrows it. Each predicate looks at one
+ * attribute; only this file combines them. It must not fetch, remember or log.
+ */
+#include "policy/decide.h"
+
+/* Only the peer's address makes a client internal. */
+static bool
+client_is_internal(const struct facts *f)
+{
+	switch (f->zone) {
+	case ZONE_INTERNAL:
+		return true;
+	case ZONE_EXTERNAL:
+	case ZONE_UNKNOWN:
+		break;
+	}
+	return false;
+}
+
+/* A public MX takes mail for the local domains from anybody (RFC 5321). */
+static bool
+client_is_mx_guest(const struct facts *f)
+{
+	return f->role == ROLE_MX && f->login == LOGIN_ABSENT &&
+	    !client_is_internal(f);
+}
+
+/* Only IMAP can say that an account is alive; the MTA's word is not enough. */
+static enum tri
+login_is_live(const struct facts *f)
+{
+	switch (f->identity) {
+	case IDENTITY_VERIFIED:
+		return TRI_YES;
+	case IDENTITY_REFUSED:
+	case IDENTITY_DISABLED:
+		return TRI_NO;
+	case IDENTITY_UNKNOWN:
+		break;
+	}
+	return TRI_UNKNOWN;
+}
+
+static struct decision
+refuse_login(const struct facts *f)
+{
+	if (f->identity == IDENTITY_DISABLED)
+		return decision_refuse(REASON_IDENTITY_DISABLED);
+	return decision_refuse(REASON_IDENTITY_REFUSED);
+}
+
+/* The only door to a permit for an outsider with a login. */
+static struct decision
+judge_identity(const struct facts *f)
+{
+	switch (login_is_live(f)) {
+	case TRI_YES:
+		return decision_permit(REASON_AUTHENTICATED);
+	case TRI_NO:
+		return refuse_login(f);
+	case TRI_UNKNOWN:
+		break;
+	}
+	if (!f->identity_asked)
+		return decision_need(FACT_IDENTITY);
+	return decision_refuse(REASON_IDENTITY_UNDECIDED);
+}
+
+/*
+ * The address is warrant enough. A login that is presented all the same may
+ * take it away, but only by a clear no: IMAP's troubles are not the printer's.
+ */
+static struct decision
+judge_internal(const struct switches *sw, const struct facts *f)
+{
+	struct decision permit = decision_permit(REASON_INTERNAL_NETWORK);
+
+	if (sw->auth_internal == AUTH_INTERNAL_IGNORE)
+		return permit;
+	switch (f->login) {
+	case LOGIN_ABSENT:
+	case LOGIN_MECHANISM_UNLISTED:
+		return permit;
+	case LOGIN_MALFORMED:
+		return decision_refuse(REASON_IDENTITY_REFUSED);
+	case LOGIN_PRESENT:
+		break;
+	}
+	switch (login_is_live(f)) {
+	case TRI_YES:
+		return permit;
+	case TRI_NO:
+		return refuse_login(f);
+	case TRI_UNKNOWN:
+		break;
+	}
+	return f->identity_asked ? permit : decision_need(FACT_IDENTITY);
+}
+
+/* TLS comes before the login, so that clear text never tells a good password
+ * from a bad one (RFC 8314, 4.1). */
+static struct decision
+judge_external(const struct facts *f)
+{
+	if (client_is_mx_guest(f))
+		return decision_permit(REASON_LOCAL_RECIPIENT);
+
+	switch (f->tls) {
+	case TLS_ABSENT:
+		return decision_refuse(REASON_EXTERNAL_WITHOUT_TLS);
+	case TLS_WEAK:
+		return decision_refuse(REASON_TLS_TOO_WEAK);
+	case TLS_STRONG:
+		break;
+	}
+	switch (f->login) {
+	case LOGIN_ABSENT:
+		return decision_refuse(REASON_EXTERNAL_WITHOUT_AUTH);
+	case LOGIN_MECHANISM_UNLISTED:
+		return decision_refuse(REASON_MECHANISM_NOT_ACCEPTED);
+	case LOGIN_MALFORMED:
+		return decision_refuse(REASON_IDENTITY_REFUSED);
+	case LOGIN_PRESENT:
+		return judge_identity(f);
+	}
+	return decision_refuse(REASON_INTERNAL_ERROR);
+}
+
+/* Who presents a login sends as its owner, wherever the client is. */
+static struct decision
+judge_ownership(const struct switches *sw, const struct facts *f,
+    struct decision warrant)
+{
+	if (sw->sender_check == SENDER_CHECK_OFF || f->login == LOGIN_ABSENT ||
+	    f->login == LOGIN_MECHANISM_UNLISTED)
+		return warrant;
+	if (f->sender_owned == TRI_YES)
+		return warrant;
+	if (sw->sender_action == SENDER_ACTION_WARN) {
+		warrant.sender_foreign = true;
+		return warrant;
+	}
+	if (f->sender_owned == TRI_NO)
+		return decision_refuse(REASON_SENDER_NOT_OWNED);
+	return decision_refuse(REASON_INTERNAL_ERROR);
+}
+
+static struct decision
+judge_sender(const struct switches *sw, const struct facts *f,
+    struct decision warrant)
+{
+	switch (f->sender) {
+	case ADDRESS_UNKNOWN:
+		return decision_refuse(REASON_INTERNAL_ERROR);
+	case ADDRESS_MALFORMED:
+		return decision_refuse(REASON_SENDER_MALFORMED);
+	case ADDRESS_NOT_ASCII:
+		return decision_refuse(REASON_SENDER_NOT_ASCII);
+	case ADDRESS_NULL:
+		return warrant; /* nobody's (RFC 6409, 3.2) */
+	case ADDRESS_UNQUALIFIED:
+		if (!client_is_mx_guest(f))
+			return decision_refuse(REASON_SENDER_NOT_FQDN);
+		break;
+	case ADDRESS_QUALIFIED:
+		break;
+	}
+	return judge_ownership(sw, f, warrant);
+}
+
+struct decision
+decide_mail(const struct switches *switches, const struct facts *facts)
+{
+	struct decision warrant;
+
+	if (client_is_internal(facts))
+		warrant = judge_internal(switches, facts);
+	else
+		warrant = judge_external(facts);
+	if (warrant.verdict != VERDICT_PERMIT)
+		return warrant;
+	return judge_sender(switches, facts, warrant);
+}
+
+static struct decision
+judge_recipient_form(const struct facts *f, struct decision warrant)
+{
+	switch (f->recipient) {
+	case ADDRESS_UNKNOWN:
+		return decision_refuse(REASON_INTERNAL_ERROR);
+	case ADDRESS_MALFORMED:
+	case ADDRESS_NULL:
+		return decision_refuse(REASON_RECIPIENT_MALFORMED);
+	case ADDRESS_NOT_ASCII:
+		return decision_refuse(REASON_RECIPIENT_NOT_ASCII);
+	case ADDRESS_UNQUALIFIED:
+		if (!client_is_mx_guest(f))
+			return decision_refuse(REASON_RECIPIENT_NOT_FQDN);
+		break;
+	case ADDRESS_QUALIFIED:
+		break;
+	}
+	return warrant;
+}
+
+/* A routed address asks the next host to relay: the classic hole. */
+static struct decision
+judge_route(const struct switches *sw, const struct facts *f,
+    struct decision warrant)
+{
+	switch (f->recipient_routed) {
+	case TRI_NO:
+		return warrant;
+	case TRI_YES:
+		if (sw->routed == ROUTED_ALLOW_INTERNAL &&
+		    client_is_internal(f))
+			return warrant;
+		return decision_refuse(REASON_RECIPIENT_ROUTED);
+	case TRI_UNKNOWN:
+		break;
+	}
+	return decision_refuse(REASON_INTERNAL_ERROR);
+}
+
+/* What a guest's warrant is worth: the local domains and nothing else. */
+static struct decision
+judge_locality(const struct facts *f, struct decision warrant)
+{
+	if (warrant.reason != REASON_LOCAL_RECIPIENT)
+		return warrant;
+	switch (f->recipient_local) {
+	case TRI_YES:
+		return warrant;
+	case TRI_NO:
+		return decision_refuse(REASON_RELAY_DENIED);
+	case TRI_UNKNOWN:
+		break;
+	}
+	return decision_refuse(REASON_INTERNAL_ERROR);
+}
+
+struct decision
+decide_rcpt(const struct switches *switches, const struct facts *facts)
+{
+	struct decision d = decide_mail(switches, facts);
+
+	if (d.verdict == VERDICT_PERMIT)
+		d = judge_recipient_form(facts, d);
+	if (d.verdict == VERDICT_PERMIT)
+		d = judge_route(switches, facts, d);
+	if (d.verdict == VERDICT_PERMIT)
+		d = judge_locality(facts, d);
+	return d;
+}

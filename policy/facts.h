@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef POSTERN_POLICY_FACTS_H
+#define POSTERN_POLICY_FACTS_H
+
+#include <stdbool.h>
+
+#include "policy/tls.h"
+
+/*
+ * Everything that a decision may look at. Each fact is a small closed enum
+ * whose zero is the safe value; policy/classify.h fills them from what the MTA
+ * says, and nothing but policy/decide.c combines them.
+ */
+
+/* Whose address is it? From the peer's sockaddr and `internal`. */
+enum zone {
+	ZONE_UNKNOWN = 0, /* judged as external */
+	ZONE_EXTERNAL,
+	ZONE_INTERNAL,
+};
+
+/* From {daemon_name} and the `listener` sections. */
+enum role {
+	ROLE_SUBMISSION = 0,
+	ROLE_MX,
+};
+
+/* From {auth_type} and {auth_authen} at this MAIL, and auth.mechanisms. */
+enum login_state {
+	LOGIN_ABSENT = 0, /* no type, or type ANONYMOUS */
+	LOGIN_MECHANISM_UNLISTED,
+	LOGIN_MALFORMED, /* empty, or refused before anybody is asked */
+	LOGIN_PRESENT,
+};
+
+/* What IMAP says about the login. */
+enum identity {
+	IDENTITY_UNKNOWN = 0,
+	IDENTITY_VERIFIED,
+	IDENTITY_REFUSED,
+	IDENTITY_DISABLED,
+};
+
+/* Facts of the store and of the header, which no rule looks at yet. */
+enum lease { LEASE_NOT_ASKED = 0 };
+enum limit { LIMIT_NOT_ASKED = 0 };
+enum from_ownership { FROM_NOT_ASKED = 0 };
+
+/* The reverse-path or a forward-path, after policy/path.h. */
+enum address_form {
+	ADDRESS_UNKNOWN = 0,
+	ADDRESS_MALFORMED,
+	ADDRESS_NOT_ASCII,
+	ADDRESS_NULL,        /* <>, reverse-path only */
+	ADDRESS_UNQUALIFIED, /* a mailbox whose domain is no FQDN */
+	ADDRESS_QUALIFIED,   /* a mailbox, or <Postmaster> */
+};
+
+enum tri {
+	TRI_UNKNOWN = 0, /* never yes */
+	TRI_NO,
+	TRI_YES,
+};
+
+struct facts {
+	/* the connection */
+	enum zone zone;
+	enum role role;
+	/* this MAIL */
+	enum tls_strength tls;
+	enum login_state login;
+	enum identity identity;
+	bool identity_asked; /* IDENTITY_UNKNOWN is IMAP's answer */
+	enum lease lease;
+	enum limit limit;
+	enum address_form sender;
+	enum tri sender_owned; /* by the login; asked of mailboxes only */
+	enum from_ownership from;
+	/* this RCPT */
+	enum address_form recipient;
+	enum tri recipient_routed; /* as typed, or as the MTA resolved it */
+	enum tri recipient_local;  /* as typed, and as the MTA resolved it */
+};
+
+#endif
