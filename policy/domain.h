@@ -12,8 +12,8 @@ enum domain_kind {
 	DOMAIN_FQDN,     /* two labels or more, the last not all digits */
 	DOMAIN_SINGLE,   /* one label: not qualified */
 	DOMAIN_NUMERIC,  /* the last label is all digits: not qualified */
-	DOMAIN_LITERAL4, /* [192.0.2.1] (RFC 5321, 4.1.3): counts as qualified */
-	DOMAIN_LITERAL6, /* [IPv6:2001:db8::1]: counts as qualified */
+	DOMAIN_LITERAL4, /* [192.0.2.1] (RFC 5321, 4.1.3): qualified */
+	DOMAIN_LITERAL6, /* [IPv6:2001:db8::1]: qualified */
 };
 
 enum domain_status {
@@ -26,7 +26,8 @@ enum domain_status {
  * Canonical form of a Domain or address-literal (RFC 5321, 4.1.2 and 4.1.3,
  * RFC 6531, 3.3): lower-cased A-labels by IDNA2008 without any mapping;
  * literals as "[192.0.2.1]" and "[IPv6:" RFC 5952 "]". No trailing dot, no
- * underscore. text need not end in NUL. name_r is set only for DOMAIN_VALID.
+ * underscore. "xn--" labels are taken as they are written, not decoded. text
+ * need not end in NUL. Unless DOMAIN_VALID, name_r is empty and the kind NONE.
  */
 enum domain_status domain_parse(const char *text, size_t len, bool smtputf8,
     char name_r[DOMAIN_MAX + 1], enum domain_kind *kind_r);
