@@ -11,7 +11,11 @@
 
 enum log_target { LOG_TARGET_SYSLOG = 0, LOG_TARGET_STDERR };
 enum log_format { LOG_FORMAT_TEXT = 0, LOG_FORMAT_JSON };
-enum mailbox_check { MAILBOX_CHECK_AUTO = 0, MAILBOX_CHECK_YES, MAILBOX_CHECK_NO };
+enum mailbox_check {
+	MAILBOX_CHECK_AUTO = 0,
+	MAILBOX_CHECK_YES,
+	MAILBOX_CHECK_NO
+};
 enum login_as { LOGIN_AS_USER = 0, LOGIN_AS_ADDRESS };
 
 /* One `imap "name" { }` section. Every string is owned; "" is "not set". */
@@ -25,7 +29,8 @@ struct conf_imap {
 	enum login_as login_as;
 	char *master_separator; /* "" for none */
 	char *proxy_user;
-	char *proxy_password; /* what proxy_password_file holds; wiped on free */
+	char
+	    *proxy_password; /* what proxy_password_file holds; wiped on free */
 	enum mailbox_check mailbox_check;
 	char *canary;
 	uint64_t timeout_ms;
@@ -52,7 +57,8 @@ struct conf {
 };
 
 /* What is wrong with a configuration: "FILE:LINE: error: OPTION: TEXT" or
- * "...: warning: ...", one line each, without a line feed, in the order found. */
+ * "...: warning: ...", one line each, without a line feed, in the order found.
+ */
 struct conf_report {
 	char **lines;
 	size_t count;

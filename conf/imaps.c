@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The `imap` sections: where identities are looked up. It reads the secret and
+ * looks whether the CA file is there; it talks to nobody.
+ */
+#include "conf/load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/files.h"
+#include "conf/value.h"
+#include "policy/domain.h"
+#include "policy/login.h"
+
+static void
+take_url(struct loader *l, void *arg, unsigned int line, const char *text)
+{
+	struct conf_imap *imap = arg;
+	struct err e;
+
+	if (value_imap_url(text, &e) < 0) {
+		load_refuse(l, line, OPTION_IMAP_URL, text, e.text);
+		return;
+	}
+	load_append(l, &imap->urls, &imap->url_count, text);
+}
+
+static void
+take_domain(struct loader *l, void *arg, unsigned int line, const char *text)
+{
+	struct conf_imap *imap = arg;
+	char name[DOMAIN_MAX + 1];
+	enum domain_kind kind;
+
+	if (strcmp(text, "*") == 0) {
+		load_append(l, &imap->domains, &imap->domain_count, text);
+		return;
+	}
+	if (domain_parse(text, strlen(text), true, name, &kind) !=
+	    DOMAIN_VALID) {
+		load_refuse(l, line, OPTION_IMAP_DOMAINS, text,
+		    "is no domain name");
+		return;
+	}
+	load_append(l, &imap->domains, &imap->domain_count, name);
+}
+
+/* There is one way to verify so far; the option says so in so many words. */
+static void
+take_verify(struct loader *l, void *arg, unsigned int line, const char *text)
+{
+	size_t *count = arg;
+
+	(*count)++;
+	if (strcmp(text, "proxy") != 0)
+		load_refuse(l, line, OPTION_IMAP_VERIFY, text, "is not known");
+}
+
+/* A list that may not be written as {}. */
+static void
+refuse_empty(struct loader *l, const struct block *b, enum option option,
+    size_t count)
+{
+	char label[OPTION_LABEL_MAX], allowed[OPTION_ALLOWED_MAX];
+
+	if (count > 0 || block_item_count(b, option) > 0)
+		return;
+	option_label(option, label);
+	option_allowed(option, allowed);
+	report_error(&l->r, document_line(l->document, b, option), label,
+	    "%s; allowed: %s",
+	    block_has(b, option) ? "an empty list" : "it is not given",
+	    allowed);
+}
+
+static void
+load_ca_file(struct loader *l, const struct block *b, struct conf_imap *imap)
+{
+	unsigned int line;
+	const char *path = load_text(l, b, OPTION_IMAP_CA_FILE, &line);
+	struct err e = { "" };
+
+	load_string(l, b, OPTION_IMAP_CA_FILE, value_absolute_path,
+	    &imap->ca_file);
+	if (imap->ca_file == NULL || l->env->no_files)
+		return;
+	if (files_check_readable(path, &e) < 0)
+		report_error(&l->r, line, "imap.ca_file",
+		    REPORT_QUOTE ": %s; allowed: a file of CA certificates in "
+				 "PEM that postern can read",
+		    path, e.text);
+}
+
+static void
+load_secret(struct loader *l, const struct block *b, struct conf_imap *imap)
+{
+	unsigned int line;
+	char *path = NULL;
+	struct err e = { "" };
+
+	load_string(l, b, OPTION_IMAP_PROXY_PASSWORD_FILE, value_absolute_path,
+	    &path);
+	if (path == NULL)
+		return;
+	(void)load_text(l, b, OPTION_IMAP_PROXY_PASSWORD_FILE, &line);
+	if (l->env->no_files) {
+		imap->proxy_password = path;
+		return;
+	}
+	if (files_read_secret(path, &imap->proxy_password, &e) < 0)
+		report_error(&l->r, line, "imap.proxy_password_file",
+		    REPORT_QUOTE ": %s; allowed: a file with the password of "
+				 "proxy_user in one line of 1 to %d octets, "
+				 "owned by the user that starts postern and of "
+				 "mode 0600",
+		    path, e.text, FILES_SECRET_MAX);
+	free(path);
+}
+
+/* A canary that can never verify would be an alarm for ever. */
+static void
+load_canary(struct loader *l, const struct block *b, struct conf_imap *imap)
+{
+	unsigned int line;
+	const char *text = load_text(l, b, OPTION_IMAP_CANARY, &line);
+	const char *reason = NULL;
+	struct login login = { "" };
+	bool match = false;
+
+	if (*text != '\0' &&
+	    login_normalise(text, strlen(text), l->conf->policy.realm, &login) <
+		0)
+		reason = "is no well-formed login";
+	for (size_t i = 0; i < imap->domain_count; i++)
+		match = match || strcmp(imap->domains[i], "*") == 0 ||
+		    strcmp(imap->domains[i], login_domain(&login)) == 0;
+	if (reason == NULL && *text != '\0' && !match && imap->domain_count > 0)
+		reason = "is in none of this section's domains";
+	if (reason == NULL && imap->master_separator != NULL &&
+	    *imap->master_separator != '\0' &&
+	    strstr(text, imap->master_separator) != NULL)
+		reason = "contains the master_separator";
+	if (reason != NULL) {
+		load_refuse(l, line, OPTION_IMAP_CANARY, text, reason);
+		return;
+	}
+	imap->canary = strdup(login.text);
+	if (imap->canary == NULL)
+		report_no_memory(&l->r);
+}
+
+static void
+load_imap(struct loader *l, const struct block *b, struct conf_imap *imap)
+{
+	size_t verify = 0;
+
+	imap->name = strdup(b->title);
+	if (imap->name == NULL)
+		report_no_memory(&l->r);
+	load_list(l, b, OPTION_IMAP_URL, take_url, imap);
+	refuse_empty(l, b, OPTION_IMAP_URL, imap->url_count);
+	load_ca_file(l, b, imap);
+	load_list(l, b, OPTION_IMAP_DOMAINS, take_domain, imap);
+	refuse_empty(l, b, OPTION_IMAP_DOMAINS, imap->domain_count);
+	imap->login_as = (enum login_as)load_word(l, b, OPTION_IMAP_LOGIN_AS);
+	load_string(l, b, OPTION_IMAP_MASTER_SEPARATOR, value_separator,
+	    &imap->master_separator);
+	load_list(l, b, OPTION_IMAP_VERIFY, take_verify, &verify);
+	refuse_empty(l, b, OPTION_IMAP_VERIFY, verify);
+	load_string(l, b, OPTION_IMAP_PROXY_USER, NULL, &imap->proxy_user);
+	load_secret(l, b, imap);
+	imap->mailbox_check =
+	    (enum mailbox_check)load_word(l, b, OPTION_IMAP_MAILBOX_CHECK);
+	load_canary(l, b, imap);
+	imap->timeout_ms = load_duration(l, b, OPTION_IMAP_TIMEOUT);
+	imap->max_connections = load_number(l, b, OPTION_IMAP_MAX_CONNECTIONS);
+}
+
+void
+load_imaps(struct loader *l)
+{
+	size_t count = document_block_count(l->document, SECTION_IMAP);
+
+	if (count == 0) {
+		report_warning(&l->r, 1, "imap",
+		    "there is no imap section: every login will be refused");
+		return;
+	}
+	l->conf->imaps = calloc(count, sizeof(*l->conf->imaps));
+	if (l->conf->imaps == NULL) {
+		report_no_memory(&l->r);
+		return;
+	}
+	l->conf->imap_count = count;
+	for (size_t i = 0; i < count; i++) {
+		struct block b = document_block(l->document, SECTION_IMAP, i);
+
+		load_imap(l, &b, &l->conf->imaps[i]);
+	}
+}

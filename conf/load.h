@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef POSTERN_CONF_LOAD_H
+#define POSTERN_CONF_LOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "conf/document.h"
+#include "conf/hostnet.h"
+#include "conf/report.h"
+
+/* What a load may look at besides the text. */
+struct conf_env {
+	const struct hostnet_source *host; /* NULL: no warnings about it */
+	bool no_files; /* open no file; secrets and maps are stand-ins */
+};
+
+/* conf_load() of a text in memory, which need not end in NUL; file is its name
+ * in messages. For tests and fuzzing. */
+struct conf *conf_load_text(const char *file, const char *text, size_t len,
+    const struct conf_env *env, struct conf_report *report);
+
+/* The rest is for conf's own files. */
+
+/* A load under way. conf is complete when report->errors is still 0. */
+struct loader {
+	struct reporter r;
+	const struct conf_env *env;
+	struct document *document;
+	struct conf *conf;
+};
+
+/* An error about a value: "GIVEN" REASON; allowed: ... */
+void load_refuse(struct loader *l, unsigned int line, enum option option,
+    const char *given, const char *reason);
+
+/* The value of an option, or its default; line_r (NULL allowed) is the line to
+ * blame. Not judged. */
+const char *load_text(struct loader *l, const struct block *b,
+    enum option option, unsigned int *line_r);
+
+/* Judged by type and range, and by check (NULL allowed). On any error they
+ * report and leave *string_r NULL or return 0. */
+void load_string(struct loader *l, const struct block *b, enum option option,
+    int (*check)(const char *text, struct err *e), char **string_r);
+unsigned int load_word(struct loader *l, const struct block *b,
+    enum option option);
+unsigned int load_number(struct loader *l, const struct block *b,
+    enum option option);
+uint64_t load_duration(struct loader *l, const struct block *b,
+    enum option option);
+
+/* Calls take for each element that has an allowed length, or for the default's
+ * elements. */
+typedef void load_take(struct loader *l, void *arg, unsigned int line,
+    const char *text);
+void load_list(struct loader *l, const struct block *b, enum option option,
+    load_take *take, void *arg);
+
+/* Adds a copy to a list of strings. */
+void load_append(struct loader *l, char ***list, size_t *count,
+    const char *text);
+
+/* Reads all `imap` sections (imaps.c). */
+void load_imaps(struct loader *l);
+
+/* Reads `internal` and warns about what is odd in it (networks.c). */
+void load_internal(struct loader *l, const struct block *root);
+
+#endif
