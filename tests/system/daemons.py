@@ -271,6 +271,9 @@ POSTFIX_MASTER = """
   -o syslog_name=postfix/xclient
   -o milter_macro_daemon_name=submission
   -o smtpd_authorized_xclient_hosts=10.77.0.2,203.0.113.2
+13587     inet  n  -  n  -  -  smtpd
+  -o syslog_name=postfix/unguarded
+  -o smtpd_milters=
 postlog   unix-dgram n - n - 1 postlogd
 cleanup   unix n - n - 0 cleanup
 qmgr      unix n - n 300 1 qmgr
@@ -310,7 +313,7 @@ class Sendmail(Daemon):
             (deb,) = glob.glob("%s/%s_*.deb" % (DEBS, name))
             run("dpkg", "-x", deb, self.root)
 
-    def start(self, wide_open=True):
+    def start(self, wide_open=True, milter=True):
         if not os.path.isdir(self.root):
             self.unpack()
         os.makedirs(self.queue, mode=0o700, exist_ok=True)
@@ -322,7 +325,8 @@ class Sendmail(Daemon):
         write(LAB + "/sendmail.mc", SENDMAIL_MC.format(
             cf=cf, lab=LAB, hostname=HOSTNAME, queue=self.queue,
             fragment=CONTRIB + "/sendmail/postern.mc",
-            overrides=SENDMAIL_WIDE_OPEN if wide_open else "",
+            overrides=(SENDMAIL_WIDE_OPEN if wide_open else "")
+            + ("" if milter else SENDMAIL_UNGUARDED),
         ))  # fmt: skip
         with open(LAB + "/sendmail.cf", "w", encoding="utf-8") as out:
             # standard error has a warning of the promiscuous relay
@@ -383,6 +387,8 @@ MAILER(`smtp')dnl
 SENDMAIL_WIDE_OPEN = """FEATURE(`promiscuous_relay')dnl
 define(`confAUTH_OPTIONS', `A')dnl
 """
+
+SENDMAIL_UNGUARDED = "define(`confINPUT_MAIL_FILTERS', `')dnl\n"
 
 
 class Postern(Daemon):

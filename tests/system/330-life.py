@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The daemon's life: it stops when told, at once, and guards its socket."""
+
+import os
+import subprocess
+import time
+
+import smtp
+from daemons import ALICE, CONFIG, POSTERN, SOCKET
+from world import read, write
+
+
+def run(lab):
+    lab.use(lab.postfix)
+    stops_at_once(lab)
+    second_instance(lab)
+    refuses_to_start(lab)
+    not_root(lab)
+
+
+def stops_at_once(lab):
+    """Also with sessions in progress, which are then refused for now."""
+    port = lab.mta.port["submission"]
+    with smtp.connect(lab.world, "inside4", port) as busy:
+        busy.mail(ALICE)
+        process, began = lab.postern.process, time.monotonic()
+        lab.postern.stop()
+        seconds = time.monotonic() - began
+        lab.tap.equal("SIGTERM: exit status", process.returncode, 0)
+        lab.tap.true("SIGTERM: gone within a second (%.2f s)" % seconds, seconds < 1.0)
+        lab.tap.equal("SIGTERM: a session in progress", busy.rcpt(ALICE).code, 451)
+    lab.tap.equal("SIGTERM: the socket is gone", os.path.exists(SOCKET), False)
+    lab.postern.launch()
+    lab.postern.wait_identity()
+
+
+def second_instance(lab):
+    got = subprocess.run([POSTERN, "-f", "-c", CONFIG], capture_output=True,
+                         text=True, timeout=20, check=False)  # fmt: skip
+    lab.tap.true("a second instance on the socket ends (%d)" % got.returncode,
+                 got.returncode > 0, got.stderr)  # fmt: skip
+    lab.tap.true("and names the socket", SOCKET in got.stderr, got.stderr)
+    lab.tap.equal("the first one serves on", lab.postern.answers(ALICE), "permit")
+
+
+def refuses_to_start(lab):
+    good = read(CONFIG)
+    cases = (
+        ("a /0", good.replace('"::1"', '"::/0"')),
+        ("a typo", good.replace("local_domains", "local_domain")),
+        ("an empty file", ""),
+    )
+    for name, text in cases:
+        write(CONFIG, text)
+        for flag in ("-f", "-t"):
+            got = subprocess.run([POSTERN, flag, "-c", CONFIG], capture_output=True,
+                                 text=True, timeout=20, check=False)  # fmt: skip
+            lab.tap.equal("%s: postern %s ends with 78" % (name, flag),
+                          got.returncode, 78, got.stderr)  # fmt: skip
+            lab.tap.true("%s: postern %s names the file" % (name, flag),
+                         CONFIG + ":" in got.stderr, got.stderr)  # fmt: skip
+    write(CONFIG, good)
+
+
+def not_root(lab):
+    status = read("/proc/%d/status" % lab.postern.process.pid)
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    for field in ("Uid", "Gid"):
+        lab.tap.equal("no root left in %s" % field, fields[field].split(), ["610"] * 4)
+    lab.tap.equal("no capability left", int(fields["CapEff"], 16), 0)
+    mode = os.stat(SOCKET).st_mode & 0o777
+    lab.tap.equal("the socket's mode", oct(mode), oct(0o660))
