@@ -362,9 +362,8 @@ dialogue_eof(struct dialogue *d)
 {
 	if (d->state == DIALOGUE_GREETING)
 		end(d, DIALOGUE_UNDECIDED, "closed without a greeting", "");
-	else if (d->state == DIALOGUE_AUTH)
-		end(d, DIALOGUE_UNDECIDED,
-		    "closed instead of an answer to the login", "");
-	else if (d->state != DIALOGUE_OVER)
-		end(d, DIALOGUE_UNDECIDED, "closed too early", "");
+	else if (d->state != DIALOGUE_OVER) {
+		d->hung_up = d->state == DIALOGUE_AUTH;
+		end(d, DIALOGUE_UNDECIDED, "closed instead of an answer", "");
+	}
 }

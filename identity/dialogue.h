@@ -46,6 +46,7 @@ struct dialogue {
 	enum dialogue_state state;
 	enum dialogue_outcome outcome;
 	bool answered; /* AUTHENTICATE got a tagged answer */
+	bool hung_up;  /* closed when the credentials had been sent */
 	char why[200]; /* in words, printable ASCII: how it ended */
 	bool mailbox;
 	bool bye;

@@ -14,7 +14,11 @@
  * one event loop does everything that talks to the world. */
 struct identity_engine;
 
-enum identity_mailbox { IDENTITY_MAILBOX_AUTO = 0, IDENTITY_MAILBOX_YES, IDENTITY_MAILBOX_NO };
+enum identity_mailbox {
+	IDENTITY_MAILBOX_AUTO = 0,
+	IDENTITY_MAILBOX_YES,
+	IDENTITY_MAILBOX_NO
+};
 
 /* One IMAP service. All strings are borrowed for identity_new() only. */
 struct identity_backend {
@@ -29,7 +33,7 @@ struct identity_backend {
 	const char *proxy_user;
 	const char *proxy_password;
 	enum identity_mailbox mailbox_check;
-	const char *canary; /* "" for none */
+	const char *canary;  /* "" for none */
 	uint64_t timeout_ms; /* deadline over one whole check */
 	unsigned int max_connections;
 };
@@ -51,8 +55,8 @@ struct identity_options {
 
 /* Copies the options, starts the thread and the self-tests. NULL with the
  * reason in e. */
-struct identity_engine *identity_new(
-    const struct identity_options *options, struct err *e);
+struct identity_engine *identity_new(const struct identity_options *options,
+    struct err *e);
 /* Stops the thread, answers every waiter with IDENTITY_UNKNOWN, frees, nulls;
  * NULL is allowed. No caller may be inside identity_ask(). */
 void identity_free(struct identity_engine **engine);
@@ -70,6 +74,7 @@ bool identity_wait_ready(struct identity_engine *engine, uint64_t ms);
  * memory; it is never cached. IDENTITY_REFUSED at once for a login that no
  * backend's domains match or that contains its master separator. Any thread.
  */
-enum identity identity_ask(struct identity_engine *engine, const struct login *login);
+enum identity identity_ask(struct identity_engine *engine,
+    const struct login *login);
 
 #endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef POSTERN_IDENTITY_ENGINE_H
+#define POSTERN_IDENTITY_ENGINE_H
+
+/* What the files of this folder share. Nobody else includes it. */
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "identity/breaker.h"
+#include "identity/cache.h"
+#include "identity/dialogue.h"
+#include "identity/exchange.h"
+#include "identity/identity.h"
+#include "policy/login.h"
+
+struct event;
+struct event_base;
+
+/* One question to one backend, asked once for everybody who waits for it. The
+ * queue or the running exchange holds one reference, every waiter another. */
+struct check {
+	TAILQ_ENTRY(check) link; /* in the queue (locked) or among the active */
+	UT_hash_handle hh;       /* in flight, by login (locked) */
+	struct backend *backend;
+	unsigned int refs;    /* locked */
+	bool done;            /* locked */
+	enum identity answer; /* locked */
+	bool probe;           /* asked by the self-test */
+	bool mailbox;
+	uint64_t deadline_ms;
+	size_t tries; /* URLs that failed */
+	size_t first; /* URL to begin with */
+	struct exchange *exchange;
+	char login[LOGIN_MAX + 1];
+	char account[LOGIN_MAX + 1]; /* what the server calls it */
+};
+TAILQ_HEAD(check_list, check);
+
+/* How a check ended. */
+struct result {
+	enum dialogue_outcome outcome;
+	bool answered; /* by the server; not by a broken connection */
+	bool hung_up;  /* it closed instead of answering the login */
+	char why[300];
+};
+
+/* Does a login prove that the account exists, or must INBOX be asked for? */
+enum mailbox_state {
+	MAILBOX_PENDING = 0, /* questions wait for the self-test */
+	MAILBOX_UNDECIDED,   /* it found out nothing: all is undecided */
+	MAILBOX_OFF,
+	MAILBOX_ON,
+};
+
+enum selftest_step {
+	SELFTEST_IDLE = 0,
+	SELFTEST_NAME,    /* a made-up name must be refused */
+	SELFTEST_MAILBOX, /* ... or at least have no INBOX */
+	SELFTEST_CANARY,  /* a live account must verify */
+};
+
+/* Kinds of trouble; each is reported once a minute at most. */
+enum alarm_kind {
+	ALARM_CREDENTIAL,
+	ALARM_UNDECIDED,
+	ALARM_BREAKER,
+	ALARM_FAILOVER,
+	ALARM_SELFTEST,
+	ALARM_CANARY,
+	ALARM_COUNT,
+};
+
+struct alarm {
+	uint64_t last_ms;
+	unsigned int held_back;
+};
+
+struct backend {
+	struct identity_engine *engine;
+	/* the configuration, copied */
+	char *name;
+	struct endpoint *endpoints;
+	size_t endpoint_count;
+	char *ca_file;
+	char **domains;
+	size_t domain_count;
+	bool login_as_address;
+	char *master_separator;
+	char *proxy_user;
+	char *proxy_password;
+	enum identity_mailbox mailbox_check;
+	char *canary;
+	uint64_t timeout_ms;
+	size_t max_connections;
+	/* under the engine's lock */
+	struct check_list queue;
+	size_t queued;
+	struct breaker breaker;
+	enum mailbox_state mailbox;
+	bool refusals_trusted;
+	bool tested; /* the self-test had an answer */
+	/* on the loop's thread only */
+	struct check_list active;
+	size_t active_count;
+	size_t first; /* the URL that worked last */
+	struct alarm alarms[ALARM_COUNT];
+	enum selftest_step step;
+	struct event *retest;
+	uint64_t retest_ms;
+};
+
+struct identity_engine {
+	struct backend *backends;
+	size_t backend_count;
+	uint64_t ttl_ms;
+	uint64_t refused_ttl_ms;
+	uint64_t wait_ms;
+	unsigned int waiters;
+	void (*report)(void *arg, enum identity_level level, const char *text);
+	void *report_arg;
+	struct event_base *base;
+	struct transport *transport;
+	struct event *wake;
+	int wake_fd;
+	bool curl_is_up;
+	bool started;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* an answer, or a self-test's end */
+	/* under the lock */
+	bool stopping;
+	unsigned int waiting;
+	struct check *in_flight;
+	struct cache *cache;
+};
+
+/* identity.c */
+uint64_t engine_now_ms(void);
+/* Makes a question; NULL: no memory. It has one reference. */
+struct check *check_new(struct backend *b, const char *login);
+/* Answers all who wait and drops the queue's reference. Locked. */
+void check_answer(struct check *check, enum identity answer);
+
+/* backend.c */
+/* Copies the options. -1 with the reason in e; clear it in any case. */
+int backend_init(struct backend *b, struct identity_engine *engine,
+    const struct identity_backend *options, struct err *e);
+void backend_clear(struct backend *b);
+bool backend_serves(const struct backend *b, const struct login *login);
+/* Starts what may be started. Loop's thread, not locked. */
+void backend_run(struct backend *b);
+/* Ends everything at once. Loop's thread, not locked. */
+void backend_stop(struct backend *b);
+/* Answers everybody in the queue with "unknown". Locked. */
+void backend_give_up(struct backend *b);
+/* One line for the administrator. Loop's thread, not locked. */
+void backend_report(struct backend *b, enum identity_level level,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* ... unless there was one of this kind within the last minute. */
+void backend_alarm(struct backend *b, enum alarm_kind kind,
+    enum identity_level level, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* selftest.c; all on the loop's thread, not locked. */
+/* -1: no memory. */
+int selftest_init(struct backend *b);
+void selftest_clear(struct backend *b);
+/* Begins now, unless it is at work. */
+void selftest_kick(struct backend *b);
+/* The answer to its question. */
+void selftest_answer(struct backend *b, const struct result *result);
+
+#endif

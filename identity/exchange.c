@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Carries a dialogue to a server. libcurl does what it is good at (names,
+ * several addresses, TLS, certificates, session resumption) and stops when the
+ * connection stands (CONNECT_ONLY); the IMAP words are ours, because libcurl
+ * reports "wrong" and "unavailable" alike. It must not judge: a failure here is
+ * a text for the administrator, and an undecided dialogue. Nothing in it may
+ * block the loop, not even cleaning up after a server that hangs.
+ */
+#include "identity/exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <curl/curl.h>
+#include <event2/event.h>
+#include <openssl/ssl.h>
+
+struct transport {
+	struct event_base *base;
+	CURLM *multi;
+	struct event *timer;
+};
+
+struct exchange {
+	struct transport *transport;
+	CURL *easy;
+	struct event *timer; /* the whole exchange */
+	struct event *in;    /* once connected */
+	struct event *out;
+	exchange_done *done;
+	void *arg;
+	char error[CURL_ERROR_SIZE];
+	struct dialogue dialogue;
+};
+
+static struct timeval
+in_ms(uint64_t ms)
+{
+	return (struct timeval){
+		.tv_sec = (time_t)(ms / 1000),
+		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
+	};
+}
+
+int
+endpoint_parse(const char *url, struct endpoint *endpoint_r, struct err *e)
+{
+	CURLU *parts = curl_url();
+	char *scheme = NULL, *host = NULL, *port = NULL, *rest = NULL;
+	bool imaps;
+	int rc = -1;
+
+	memset(endpoint_r, 0, sizeof(*endpoint_r));
+	if (parts == NULL ||
+	    curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) !=
+		CURLUE_OK ||
+	    curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+	    curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+		goto out;
+	imaps = strcmp(scheme, "imaps") == 0;
+	if ((!imaps && strcmp(scheme, "imap") != 0) ||
+	    curl_url_get(parts, CURLUPART_USER, &rest, 0) == CURLUE_OK ||
+	    curl_url_get(parts, CURLUPART_QUERY, &rest, 0) == CURLUE_OK ||
+	    curl_url_get(parts, CURLUPART_FRAGMENT, &rest, 0) == CURLUE_OK ||
+	    curl_url_get(parts, CURLUPART_PATH, &rest, 0) != CURLUE_OK ||
+	    strcmp(rest, "/") != 0)
+		goto out;
+	(void)curl_url_get(parts, CURLUPART_PORT, &port, 0);
+	/* https is libcurl's name for "TLS, and not a word by libcurl". */
+	if (asprintf(&endpoint_r->url, "%s://%s:%s/", imaps ? "https" : "imap",
+		host, port != NULL ? port : (imaps ? "993" : "143")) < 0) {
+		endpoint_r->url = NULL;
+		goto out;
+	}
+	endpoint_r->starttls = !imaps;
+	rc = 0;
+out:
+	if (rc != 0)
+		err_set(e,
+		    "%.200s is not imaps://HOST[:PORT] or "
+		    "imap://HOST[:PORT]",
+		    url);
+	curl_free(scheme);
+	curl_free(host);
+	curl_free(port);
+	curl_free(rest);
+	curl_url_cleanup(parts);
+	return rc;
+}
+
+void
+endpoint_clear(struct endpoint *endpoint)
+{
+	free(endpoint->url);
+	endpoint->url = NULL;
+}
+
+/* The last act of an exchange: the callee frees it. */
+static void
+report(struct exchange *x, const char *why)
+{
+	exchange_done *done = x->done;
+
+	x->done = NULL;
+	if (done != NULL)
+		done(x->arg, why);
+}
+
+static void
+timed_out(evutil_socket_t fd, short what, void *arg)
+{
+	struct exchange *x = arg;
+
+	(void)fd;
+	(void)what;
+	report(x,
+	    x->in == NULL ? "no connection in time" : "no answer in time");
+}
+
+/* Sends what is pending. -1: the connection is broken. */
+static int
+flush_pending(struct exchange *x)
+{
+	const char *bytes;
+	size_t len, n;
+
+	for (;;) {
+		CURLcode rc;
+
+		bytes = dialogue_pending(&x->dialogue, &len);
+		if (bytes == NULL)
+			return 0;
+		rc = curl_easy_send(x->easy, bytes, len, &n);
+		if (rc == CURLE_AGAIN)
+			return 0;
+		if (rc != CURLE_OK)
+			return -1;
+		dialogue_sent(&x->dialogue, n);
+	}
+}
+
+/*
+ * libcurl was told to demand TLS; nothing is said before it shows TLS that it
+ * verified. (The first curl_easy_recv() makes the connection visible here.)
+ */
+static bool
+is_protected(struct exchange *x)
+{
+	struct curl_tlssessioninfo *info = NULL;
+	const SSL *ssl;
+
+	if (curl_easy_getinfo(x->easy, CURLINFO_TLS_SSL_PTR, &info) !=
+		CURLE_OK ||
+	    info == NULL || info->backend != CURLSSLBACKEND_OPENSSL ||
+	    info->internals == NULL)
+		return false;
+	ssl = info->internals;
+	return SSL_is_init_finished(ssl) &&
+	    SSL_get_verify_result(ssl) == X509_V_OK;
+}
+
+static void
+carry(evutil_socket_t fd, short what, void *arg)
+{
+	struct exchange *x = arg;
+	char buffer[4096];
+	size_t n;
+
+	(void)fd;
+	(void)what;
+	for (;;) {
+		CURLcode rc =
+		    curl_easy_recv(x->easy, buffer, sizeof(buffer), &n);
+
+		if (!is_protected(x)) {
+			report(x, "the connection is not protected by TLS");
+			return;
+		}
+		if (rc == CURLE_OK && n > 0)
+			dialogue_feed(&x->dialogue, buffer, n);
+		else if (rc != CURLE_AGAIN)
+			dialogue_eof(&x->dialogue);
+		if (dialogue_is_over(&x->dialogue)) {
+			report(x, NULL);
+			return;
+		}
+		if (flush_pending(x) != 0) {
+			report(x, "the connection broke");
+			return;
+		}
+		if (rc == CURLE_AGAIN)
+			break;
+	}
+	if (dialogue_pending(&x->dialogue, &n) != NULL &&
+	    event_add(x->out, NULL) != 0)
+		report(x, "no memory");
+}
+
+/* libcurl is done with connecting, well or not. */
+static void
+connected(struct exchange *x, CURLcode result)
+{
+	curl_socket_t fd = CURL_SOCKET_BAD;
+
+	if (result != CURLE_OK) {
+		report(x,
+		    x->error[0] != '\0' ? x->error
+					: curl_easy_strerror(result));
+		return;
+	}
+	if (curl_easy_getinfo(x->easy, CURLINFO_ACTIVESOCKET, &fd) !=
+		CURLE_OK ||
+	    fd == CURL_SOCKET_BAD) {
+		report(x, "the connection is gone");
+		return;
+	}
+	x->in =
+	    event_new(x->transport->base, fd, EV_READ | EV_PERSIST, carry, x);
+	x->out = event_new(x->transport->base, fd, EV_WRITE, carry, x);
+	if (x->in == NULL || x->out == NULL || event_add(x->in, NULL) != 0)
+		report(x, "no memory");
+	else
+		carry(fd, EV_READ, x);
+}
+
+/* A reported exchange may free itself and others: start over each time. */
+static void
+read_results(struct transport *t)
+{
+	const CURLMsg *message;
+	int left;
+
+	for (;;) {
+		struct exchange *x = NULL;
+
+		message = curl_multi_info_read(t->multi, &left);
+		if (message == NULL)
+			return;
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
+		    &x);
+		if (x != NULL && x->in == NULL)
+			connected(x, message->data.result);
+	}
+}
+
+static void
+socket_is_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct transport *t = arg;
+	int mask = (what & EV_READ ? CURL_CSELECT_IN : 0) |
+	    (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+	int running;
+
+	(void)curl_multi_socket_action(t->multi, fd, mask, &running);
+	read_results(t);
+}
+
+static void
+time_has_come(evutil_socket_t fd, short what, void *arg)
+{
+	struct transport *t = arg;
+	int running;
+
+	(void)fd;
+	(void)what;
+	(void)curl_multi_socket_action(t->multi, CURL_SOCKET_TIMEOUT, 0,
+	    &running);
+	read_results(t);
+}
+
+/* libcurl's wish to watch a socket; the event hangs on the socket. */
+static int
+watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socketp)
+{
+	struct transport *t = arg;
+	struct event *event = socketp;
+	short events = EV_PERSIST;
+
+	(void)easy;
+	if (event != NULL)
+		event_free(event);
+	(void)curl_multi_assign(t->multi, fd, NULL);
+	if (what == CURL_POLL_REMOVE)
+		return 0;
+	if (what != CURL_POLL_OUT)
+		events |= EV_READ;
+	if (what != CURL_POLL_IN)
+		events |= EV_WRITE;
+	event = event_new(t->base, fd, events, socket_is_ready, t);
+	if (event == NULL || event_add(event, NULL) != 0) {
+		if (event != NULL)
+			event_free(event);
+		return -1;
+	}
+	(void)curl_multi_assign(t->multi, fd, event);
+	return 0;
+}
+
+static int
+watch_time(CURLM *multi, long timeout_ms, void *arg)
+{
+	struct transport *t = arg;
+	struct timeval tv;
+
+	(void)multi;
+	if (timeout_ms < 0)
+		return event_del(t->timer);
+	tv = in_ms((uint64_t)timeout_ms);
+	return event_add(t->timer, &tv);
+}
+
+struct transport *
+transport_new(struct event_base *base)
+{
+	struct transport *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->base = base;
+	t->multi = curl_multi_init();
+	t->timer = event_new(base, -1, 0, time_has_come, t);
+	if (t->multi == NULL || t->timer == NULL) {
+		transport_free(&t);
+		return NULL;
+	}
+	(void)curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION,
+	    watch_socket);
+	(void)curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t);
+	(void)curl_multi_setopt(t->multi, CURLMOPT_TIMERFUNCTION, watch_time);
+	(void)curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t);
+	return t;
+}
+
+void
+transport_free(struct transport **transport)
+{
+	struct transport *t = *transport;
+
+	if (t == NULL)
+		return;
+	if (t->multi != NULL)
+		(void)curl_multi_cleanup(t->multi);
+	if (t->timer != NULL)
+		event_free(t->timer);
+	free(t);
+	*transport = NULL;
+}
+
+/* What libcurl itself hears (STARTTLS) goes nowhere: not to stdout. */
+static size_t
+swallow(char *bytes, size_t size, size_t n, void *arg)
+{
+	(void)bytes;
+	(void)arg;
+	return size * n;
+}
+
+#define SET(option, value) \
+ (curl_easy_setopt(x->easy, (option), (value)) == CURLE_OK)
+
+/*
+ * No connection is ever used twice: each is fresh, and libcurl closes one that
+ * is CONNECT_ONLY with its handle (FORBID_REUSE would close it at once).
+ * CAPATH has a compiled-in default that would be trusted beside ca_file. A
+ * resolver thread that hangs is left behind (QUICK_EXIT), not waited for.
+ */
+static bool
+set_options(struct exchange *x, const struct endpoint *endpoint,
+    const char *ca_file, uint64_t timeout_ms)
+{
+	return SET(CURLOPT_URL, endpoint->url) &&
+	    SET(CURLOPT_PROTOCOLS_STR, endpoint->starttls ? "imap" : "https") &&
+	    SET(CURLOPT_CONNECT_ONLY, 1L) && SET(CURLOPT_FRESH_CONNECT, 1L) &&
+	    SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_QUICK_EXIT, 1L) &&
+	    SET(CURLOPT_NOPROXY, "*") && SET(CURLOPT_PROXY, "") &&
+	    SET(CURLOPT_USE_SSL, (long)CURLUSESSL_ALL) &&
+	    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
+	    SET(CURLOPT_SSL_VERIFYPEER, 1L) &&
+	    SET(CURLOPT_SSL_VERIFYHOST, 2L) && SET(CURLOPT_CAINFO, ca_file) &&
+	    SET(CURLOPT_CAPATH, NULL) && SET(CURLOPT_SSL_ENABLE_ALPN, 0L) &&
+	    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
+	    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms) &&
+	    SET(CURLOPT_WRITEFUNCTION, swallow) &&
+	    SET(CURLOPT_ERRORBUFFER, x->error) && SET(CURLOPT_PRIVATE, x);
+}
+
+struct exchange *
+exchange_new(struct transport *transport, const struct endpoint *endpoint,
+    const char *ca_file, const struct dialogue_question *question,
+    uint64_t timeout_ms, exchange_done *done, void *arg)
+{
+	struct exchange *x = calloc(1, sizeof(*x));
+	struct timeval tv = in_ms(timeout_ms);
+	struct dialogue_question q = *question;
+
+	if (x == NULL)
+		return NULL;
+	x->transport = transport;
+	x->done = done;
+	x->arg = arg;
+	q.greeted = endpoint->starttls;
+	x->easy = curl_easy_init();
+	x->timer = evtimer_new(transport->base, timed_out, x);
+	if (x->easy == NULL || x->timer == NULL ||
+	    dialogue_start(&x->dialogue, &q) != 0 ||
+	    !set_options(x, endpoint, ca_file, timeout_ms) ||
+	    event_add(x->timer, &tv) != 0 ||
+	    curl_multi_add_handle(transport->multi, x->easy) != CURLM_OK)
+		exchange_free(&x);
+	return x;
+}
+
+void
+exchange_free(struct exchange **exchange)
+{
+	struct exchange *x = *exchange;
+
+	if (x == NULL)
+		return;
+	*exchange = NULL;
+	/* Before libcurl closes the socket that it watches. */
+	if (x->in != NULL)
+		event_free(x->in);
+	if (x->out != NULL)
+		event_free(x->out);
+	if (x->timer != NULL)
+		event_free(x->timer);
+	if (x->easy != NULL) {
+		(void)curl_multi_remove_handle(x->transport->multi, x->easy);
+		curl_easy_cleanup(x->easy);
+	}
+	dialogue_wipe(&x->dialogue);
+	free(x);
+}
+
+const struct dialogue *
+exchange_dialogue(const struct exchange *exchange)
+{
+	return &exchange->dialogue;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef POSTERN_IDENTITY_EXCHANGE_H
+#define POSTERN_IDENTITY_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "identity/dialogue.h"
+#include "policy/err.h"
+
+struct event_base;
+
+/* Where an IMAP server is. */
+struct endpoint {
+	char *url;     /* in the form that libcurl is given */
+	bool starttls; /* imap://, STARTTLS required; else TLS from the start */
+};
+
+/* Reads imaps://HOST[:PORT] or imap://HOST[:PORT]. -1 with the reason in e. */
+int endpoint_parse(const char *url, struct endpoint *endpoint_r, struct err *e);
+void endpoint_clear(struct endpoint *endpoint);
+
+/* All connections of one event loop. Used on the loop's thread only, except
+ * for transport_new(). */
+struct transport;
+
+struct transport *transport_new(struct event_base *base);
+/* Frees and nulls; every exchange must be freed before. Never blocks. */
+void transport_free(struct transport **transport);
+
+/* One dialogue carried over one new TLS connection. */
+struct exchange;
+
+/*
+ * Called once, from the event loop, never from exchange_new(): the dialogue is
+ * over, or why (else NULL) says what failed. The exchange is then to be freed.
+ */
+typedef void exchange_done(void *arg, const char *why);
+
+/*
+ * Connects to the endpoint (whose certificate must be good for its name under
+ * ca_file, and under nothing else), then asks. endpoint, ca_file and question
+ * are borrowed until it is freed. NULL: no memory.
+ */
+struct exchange *exchange_new(struct transport *transport,
+    const struct endpoint *endpoint, const char *ca_file,
+    const struct dialogue_question *question, uint64_t timeout_ms,
+    exchange_done *done, void *arg);
+/* Closes at once, without a word; frees, nulls; NULL is allowed. */
+void exchange_free(struct exchange **exchange);
+
+const struct dialogue *exchange_dialogue(const struct exchange *exchange);
+
+#endif

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The engine: callers on any thread on one side, one thread with the event loop
+ * on the other, one lock between them that is never held across anything slow.
+ * It must not let a caller wait without a deadline, nor turn any trouble into
+ * an answer other than IDENTITY_UNKNOWN.
+ */
+#include "identity/identity.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+#include <event2/event.h>
+
+#include "identity/engine.h"
+
+#define CACHE_MAX 65536 /* answers; about 10 MB when full */
+#define QUEUE_MAX 256   /* questions that wait for a connection */
+
+uint64_t
+engine_now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+struct check *
+check_new(struct backend *b, const char *login)
+{
+	struct check *check = calloc(1, sizeof(*check));
+	struct login whole = { "" };
+
+	if (check == NULL)
+		return NULL;
+	memcpy(whole.text, login, strlen(login) + 1);
+	memcpy(check->login, whole.text, sizeof(check->login));
+	if (b->login_as_address)
+		memcpy(check->account, whole.text, sizeof(check->account));
+	else
+		login_local(&whole, check->account);
+	check->backend = b;
+	check->refs = 1;
+	check->deadline_ms = engine_now_ms() + b->timeout_ms;
+	return check;
+}
+
+static void
+check_release(struct check *check)
+{
+	if (--check->refs == 0)
+		free(check);
+}
+
+void
+check_answer(struct check *check, enum identity answer)
+{
+	struct identity_engine *engine = check->backend->engine;
+
+	if (!check->probe) {
+		HASH_DELETE(hh, engine->in_flight, check);
+		check->answer = answer;
+		check->done = true;
+		pthread_cond_broadcast(&engine->changed);
+	}
+	check_release(check);
+}
+
+static void
+wake_up(struct identity_engine *engine)
+{
+	const uint64_t one = 1;
+
+	/* Full means that it will wake up anyway. */
+	(void)!write(engine->wake_fd, &one, sizeof(one));
+}
+
+static void
+woken_up(evutil_socket_t fd, short what, void *arg)
+{
+	struct identity_engine *engine = arg;
+	uint64_t count;
+	bool stopping;
+	size_t i;
+
+	(void)what;
+	(void)!read(fd, &count, sizeof(count));
+	pthread_mutex_lock(&engine->lock);
+	stopping = engine->stopping;
+	pthread_mutex_unlock(&engine->lock);
+	if (stopping) {
+		(void)event_base_loopbreak(engine->base);
+		return;
+	}
+	for (i = 0; i < engine->backend_count; i++)
+		backend_run(&engine->backends[i]);
+}
+
+/* Everything of libcurl and OpenSSL happens on this thread, its end included:
+ * SIGPIPE is blocked here. */
+static void *
+run(void *arg)
+{
+	struct identity_engine *engine = arg;
+	size_t i;
+
+	(void)event_base_loop(engine->base, EVLOOP_NO_EXIT_ON_EMPTY);
+	for (i = 0; i < engine->backend_count; i++)
+		backend_stop(&engine->backends[i]);
+	transport_free(&engine->transport);
+	return NULL;
+}
+
+static int
+start_thread(struct identity_engine *engine)
+{
+	sigset_t all, before;
+	int rc;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&engine->thread, NULL, run, engine);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	engine->started = rc == 0;
+	return rc == 0 ? 0 : -1;
+}
+
+static int
+init_locks(struct identity_engine *engine)
+{
+	pthread_condattr_t attr;
+
+	if (pthread_condattr_init(&attr) != 0)
+		return -1;
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&engine->changed, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	(void)pthread_mutex_init(&engine->lock, NULL);
+	return 0;
+}
+
+static int
+init_loop(struct identity_engine *engine, struct err *e)
+{
+	size_t i;
+
+	err_set(e, "no memory or descriptors for the identity engine");
+	engine->cache = cache_new(CACHE_MAX);
+	engine->base = event_base_new();
+	engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	engine->curl_is_up = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+	if (engine->cache == NULL || engine->base == NULL ||
+	    engine->wake_fd < 0 || !engine->curl_is_up)
+		return -1;
+	engine->transport = transport_new(engine->base);
+	engine->wake = event_new(engine->base, engine->wake_fd,
+	    EV_READ | EV_PERSIST, woken_up, engine);
+	if (engine->transport == NULL || engine->wake == NULL ||
+	    event_add(engine->wake, NULL) != 0)
+		return -1;
+	for (i = 0; i < engine->backend_count; i++) {
+		if (selftest_init(&engine->backends[i]) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+struct identity_engine *
+identity_new(const struct identity_options *options, struct err *e)
+{
+	struct identity_engine *engine = calloc(1, sizeof(*engine));
+	size_t i;
+
+	if (engine == NULL || init_locks(engine) != 0) {
+		err_set(e, "no memory");
+		free(engine);
+		return NULL;
+	}
+	engine->wake_fd = -1;
+	engine->ttl_ms = options->ttl_ms;
+	engine->refused_ttl_ms = options->refused_ttl_ms;
+	engine->wait_ms = options->wait_ms;
+	engine->waiters = options->waiters;
+	engine->report = options->report;
+	engine->report_arg = options->report_arg;
+	engine->backends =
+	    calloc(options->backend_count + 1, sizeof(*engine->backends));
+	if (engine->backends == NULL) {
+		err_set(e, "no memory");
+		identity_free(&engine);
+		return NULL;
+	}
+	for (i = 0; i < options->backend_count; i++) {
+		engine->backend_count++;
+		if (backend_init(&engine->backends[i], engine,
+			&options->backends[i], e) != 0) {
+			identity_free(&engine);
+			return NULL;
+		}
+	}
+	if (init_loop(engine, e) != 0 || start_thread(engine) != 0)
+		identity_free(&engine);
+	return engine;
+}
+
+void
+identity_free(struct identity_engine **engine_p)
+{
+	struct identity_engine *engine = *engine_p;
+	size_t i;
+
+	if (engine == NULL)
+		return;
+	*engine_p = NULL;
+	if (engine->started) {
+		pthread_mutex_lock(&engine->lock);
+		engine->stopping = true;
+		pthread_mutex_unlock(&engine->lock);
+		wake_up(engine);
+		(void)pthread_join(engine->thread, NULL);
+	}
+	for (i = 0; i < engine->backend_count; i++) {
+		selftest_clear(&engine->backends[i]);
+		backend_clear(&engine->backends[i]);
+	}
+	transport_free(&engine->transport);
+	if (engine->wake != NULL)
+		event_free(engine->wake);
+	if (engine->wake_fd >= 0)
+		(void)close(engine->wake_fd);
+	if (engine->base != NULL)
+		event_base_free(engine->base);
+	if (engine->curl_is_up)
+		curl_global_cleanup();
+	cache_free(&engine->cache);
+	free(engine->backends);
+	(void)pthread_cond_destroy(&engine->changed);
+	(void)pthread_mutex_destroy(&engine->lock);
+	free(engine);
+}
+
+static struct timespec
+deadline_in(uint64_t ms)
+{
+	uint64_t then = engine_now_ms() + ms;
+
+	return (struct timespec){
+		.tv_sec = (time_t)(then / 1000),
+		.tv_nsec = (long)(then % 1000 * 1000000),
+	};
+}
+
+static bool
+is_ready(const struct identity_engine *engine)
+{
+	size_t i;
+
+	for (i = 0; i < engine->backend_count; i++) {
+		if (!engine->backends[i].tested)
+			return false;
+	}
+	return true;
+}
+
+bool
+identity_wait_ready(struct identity_engine *engine, uint64_t ms)
+{
+	struct timespec deadline = deadline_in(ms);
+	bool ready;
+
+	pthread_mutex_lock(&engine->lock);
+	while (!is_ready(engine)) {
+		if (pthread_cond_timedwait(&engine->changed, &engine->lock,
+			&deadline) != 0)
+			break;
+	}
+	ready = is_ready(engine);
+	pthread_mutex_unlock(&engine->lock);
+	return ready;
+}
+
+static struct backend *
+backend_for(const struct identity_engine *engine, const struct login *login)
+{
+	size_t i;
+
+	for (i = 0; i < engine->backend_count; i++) {
+		if (backend_serves(&engine->backends[i], login))
+			return &engine->backends[i];
+	}
+	return NULL;
+}
+
+/* Puts a new question into the queue. NULL: it will not be asked. Locked. */
+static struct check *
+enqueue(struct identity_engine *engine, struct backend *b, const char *login)
+{
+	struct check *check;
+
+	if (engine->stopping || b->mailbox == MAILBOX_UNDECIDED ||
+	    b->queued >= QUEUE_MAX)
+		return NULL;
+	check = check_new(b, login);
+	if (check == NULL)
+		return NULL;
+	HASH_ADD_KEYPTR(hh, engine->in_flight, check->login,
+	    strlen(check->login), check);
+	if (check->hh.tbl == NULL ||
+	    !breaker_admits(&b->breaker, engine_now_ms())) {
+		if (check->hh.tbl != NULL)
+			HASH_DELETE(hh, engine->in_flight, check);
+		check_release(check);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&b->queue, check, link);
+	b->queued++;
+	wake_up(engine);
+	return check;
+}
+
+/* Waits for an answer that is not cached. Locked, but for the waiting. */
+static enum identity
+wait_for_answer(struct identity_engine *engine, struct backend *b,
+    const char *login)
+{
+	struct timespec deadline = deadline_in(engine->wait_ms);
+	enum identity answer = IDENTITY_UNKNOWN;
+	struct check *check;
+
+	if (engine->waiting >= engine->waiters)
+		return IDENTITY_UNKNOWN;
+	HASH_FIND(hh, engine->in_flight, login, strlen(login), check);
+	if (check == NULL)
+		check = enqueue(engine, b, login);
+	if (check == NULL)
+		return IDENTITY_UNKNOWN;
+	check->refs++;
+	engine->waiting++;
+	while (!check->done) {
+		if (pthread_cond_timedwait(&engine->changed, &engine->lock,
+			&deadline) != 0)
+			break;
+	}
+	engine->waiting--;
+	if (check->done)
+		answer = check->answer;
+	check_release(check);
+	return answer;
+}
+
+enum identity
+identity_ask(struct identity_engine *engine, const struct login *login)
+{
+	struct backend *b = backend_for(engine, login);
+	enum identity answer;
+
+	if (b == NULL ||
+	    (b->master_separator[0] != '\0' &&
+		strstr(login->text, b->master_separator) != NULL))
+		return IDENTITY_REFUSED;
+	pthread_mutex_lock(&engine->lock);
+	answer = cache_get(engine->cache, login->text, engine_now_ms());
+	if (answer == IDENTITY_UNKNOWN)
+		answer = wait_for_answer(engine, b, login->text);
+	else if (answer != IDENTITY_VERIFIED && !b->refusals_trusted)
+		answer = IDENTITY_UNKNOWN;
+	pthread_mutex_unlock(&engine->lock);
+	return answer;
+}
