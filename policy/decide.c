@@ -100,22 +100,9 @@ judge_internal(const struct switches *sw, const struct facts *f)
 	return f->identity_asked ? permit : decision_need(FACT_IDENTITY);
 }
 
-/* TLS comes before the login, so that clear text never tells a good password
- * from a bad one (RFC 8314, 4.1). */
 static struct decision
-judge_external(const struct facts *f)
+judge_login(const struct facts *f)
 {
-	if (client_is_mx_guest(f))
-		return decision_permit(REASON_LOCAL_RECIPIENT);
-
-	switch (f->tls) {
-	case TLS_ABSENT:
-		return decision_refuse(REASON_EXTERNAL_WITHOUT_TLS);
-	case TLS_WEAK:
-		return decision_refuse(REASON_TLS_TOO_WEAK);
-	case TLS_STRONG:
-		break;
-	}
 	switch (f->login) {
 	case LOGIN_ABSENT:
 		return decision_refuse(REASON_EXTERNAL_WITHOUT_AUTH);
@@ -125,6 +112,24 @@ judge_external(const struct facts *f)
 		return decision_refuse(REASON_IDENTITY_REFUSED);
 	case LOGIN_PRESENT:
 		return judge_identity(f);
+	}
+	return decision_refuse(REASON_INTERNAL_ERROR);
+}
+
+/* TLS comes before the login, so that clear text never tells a good password
+ * from a bad one (RFC 8314, 4.1). */
+static struct decision
+judge_external(const struct facts *f)
+{
+	if (client_is_mx_guest(f))
+		return decision_permit(REASON_LOCAL_RECIPIENT);
+	switch (f->tls) {
+	case TLS_ABSENT:
+		return decision_refuse(REASON_EXTERNAL_WITHOUT_TLS);
+	case TLS_WEAK:
+		return decision_refuse(REASON_TLS_TOO_WEAK);
+	case TLS_STRONG:
+		return judge_login(f);
 	}
 	return decision_refuse(REASON_INTERNAL_ERROR);
 }
@@ -164,11 +169,11 @@ judge_sender(const struct switches *sw, const struct facts *f,
 	case ADDRESS_UNQUALIFIED:
 		if (!client_is_mx_guest(f))
 			return decision_refuse(REASON_SENDER_NOT_FQDN);
-		break;
+		return warrant;
 	case ADDRESS_QUALIFIED:
-		break;
+		return judge_ownership(sw, f, warrant);
 	}
-	return judge_ownership(sw, f, warrant);
+	return decision_refuse(REASON_INTERNAL_ERROR);
 }
 
 struct decision
@@ -199,11 +204,11 @@ judge_recipient_form(const struct facts *f, struct decision warrant)
 	case ADDRESS_UNQUALIFIED:
 		if (!client_is_mx_guest(f))
 			return decision_refuse(REASON_RECIPIENT_NOT_FQDN);
-		break;
+		return warrant;
 	case ADDRESS_QUALIFIED:
-		break;
+		return warrant;
 	}
-	return warrant;
+	return decision_refuse(REASON_INTERNAL_ERROR);
 }
 
 /* A routed address asks the next host to relay: the classic hole. */

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Holds what sessions share, and exchanges the rules under their feet: a new
+ * configuration is built aside and swapped in by one pointer, and an old one
+ * lives as long as a session keeps it.
+ */
+#include "gate/gate.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+struct gate {
+	pthread_mutex_t lock; /* guards current, retired and all refs */
+	struct rules *current;
+	struct rules *retired;
+	struct log *log;
+	struct repeats *repeats;
+	gate_ask_fn *ask;
+	void *ask_arg;
+	uint32_t id_key;
+	atomic_uint id_next;
+};
+
+static enum identity
+ask_imap(void *arg, const struct rules *rules, const struct login *login)
+{
+	(void)arg;
+	return rules_ask(rules, login);
+}
+
+struct gate *
+gate_new(struct rules *rules, struct log *log)
+{
+	struct gate *gate = calloc(1, sizeof(*gate));
+
+	if (gate != NULL)
+		gate->repeats = repeats_new();
+	if (gate == NULL || gate->repeats == NULL) {
+		free(gate);
+		rules_free(&rules);
+		return NULL;
+	}
+	(void)pthread_mutex_init(&gate->lock, NULL);
+	gate->current = rules;
+	gate->log = log;
+	gate->ask = ask_imap;
+	if (getrandom(&gate->id_key, sizeof(gate->id_key), 0) < 0)
+		gate->id_key = (uint32_t)gate_clock_us();
+	return gate;
+}
+
+static void
+free_unused(struct gate *gate)
+{
+	struct rules *unused = NULL, **link;
+
+	(void)pthread_mutex_lock(&gate->lock);
+	link = &gate->retired;
+	while (*link != NULL) {
+		struct rules *rules = *link;
+
+		if (rules->refs > 0) {
+			link = &rules->next;
+			continue;
+		}
+		*link = rules->next;
+		rules->next = unused;
+		unused = rules;
+	}
+	(void)pthread_mutex_unlock(&gate->lock);
+	while (unused != NULL) {
+		struct rules *next = unused->next;
+
+		rules_free(&unused);
+		unused = next;
+	}
+}
+
+void
+gate_free(struct gate **gatep)
+{
+	struct gate *gate = *gatep;
+
+	if (gate == NULL)
+		return;
+	*gatep = NULL;
+	free_unused(gate);
+	rules_free(&gate->current);
+	repeats_free(&gate->repeats);
+	(void)pthread_mutex_destroy(&gate->lock);
+	free(gate);
+}
+
+void
+gate_set_ask(struct gate *gate, gate_ask_fn *ask, void *arg)
+{
+	gate->ask = ask;
+	gate->ask_arg = arg;
+}
+
+enum identity
+gate_ask(const struct gate *gate, const struct rules *rules,
+    const struct login *login)
+{
+	return gate->ask(gate->ask_arg, rules, login);
+}
+
+struct rules *
+gate_rules_ref(struct gate *gate)
+{
+	struct rules *rules;
+
+	(void)pthread_mutex_lock(&gate->lock);
+	rules = gate->current;
+	rules->refs++;
+	(void)pthread_mutex_unlock(&gate->lock);
+	return rules;
+}
+
+void
+gate_rules_unref(struct gate *gate, struct rules *rules)
+{
+	if (rules == NULL)
+		return;
+	(void)pthread_mutex_lock(&gate->lock);
+	rules->refs--;
+	(void)pthread_mutex_unlock(&gate->lock);
+}
+
+/* Settings that are looked at once, at the start. */
+static void
+warn_unchanged(struct log *log, const struct conf *old, const struct conf *new)
+{
+	static const char text[] =
+	    "reload: a changed %s takes effect at the next start";
+
+	if (strcmp(old->listen, new->listen) != 0)
+		log_event(log, LOG_LEVEL_WARNING, text, "listen");
+	if (old->socket_mode != new->socket_mode)
+		log_event(log, LOG_LEVEL_WARNING, text, "socket_mode");
+	if (strcmp(old->socket_group, new->socket_group) != 0)
+		log_event(log, LOG_LEVEL_WARNING, text, "socket_group");
+	if (strcmp(old->user, new->user) != 0)
+		log_event(log, LOG_LEVEL_WARNING, text, "user");
+	if (strcmp(old->state_dir, new->state_dir) != 0)
+		log_event(log, LOG_LEVEL_WARNING, text, "state_dir");
+	if (old->log != new->log || old->log_format != new->log_format)
+		log_event(log, LOG_LEVEL_WARNING, text, "log or log_format");
+}
+
+static uint64_t
+longest_timeout(const struct conf *conf)
+{
+	uint64_t ms = 0;
+
+	for (size_t i = 0; i < conf->imap_count; i++) {
+		if (conf->imaps[i].timeout_ms > ms)
+			ms = conf->imaps[i].timeout_ms;
+	}
+	return ms;
+}
+
+static void
+swap_rules(struct gate *gate, struct rules *rules)
+{
+	(void)pthread_mutex_lock(&gate->lock);
+	gate->current->refs--;
+	gate->current->next = gate->retired;
+	gate->retired = gate->current;
+	gate->current = rules;
+	(void)pthread_mutex_unlock(&gate->lock);
+}
+
+int
+gate_reload(struct gate *gate, const char *file)
+{
+	struct conf_report report = { 0 };
+	struct conf *conf = conf_load(file, &report);
+	struct rules *rules = NULL;
+	struct err e = { "see above" };
+
+	for (size_t i = 0; i < report.count; i++)
+		log_event(gate->log, LOG_LEVEL_WARNING, "reload: %s",
+		    report.lines[i]);
+	conf_report_clear(&report);
+	if (conf != NULL)
+		rules = rules_new(conf, gate->current, gate->log, &e);
+	if (rules == NULL) {
+		log_event(gate->log, LOG_LEVEL_ALARM,
+		    "reload of %s failed, the old configuration stays in "
+		    "force: %s",
+		    file, e.text);
+		return -1;
+	}
+	warn_unchanged(gate->log, gate->current->conf, rules->conf);
+	if (rules->engine != gate->current->engine)
+		(void)rules_wait_ready(rules, longest_timeout(rules->conf));
+	swap_rules(gate, rules);
+	free_unused(gate);
+	log_event(gate->log, LOG_LEVEL_INFO, "reloaded %s", file);
+	return 0;
+}
+
+static void
+report_repeat(void *arg, const struct netaddr *peer, enum reason reason,
+    unsigned int left_out)
+{
+	char client[NETADDR_TEXT_MAX];
+
+	netaddr_format(peer, client);
+	log_event(arg, LOG_LEVEL_INFO, "client=%s reason=%s repeated=%u",
+	    client, reason_row(reason)->name, left_out);
+}
+
+void
+gate_tend(struct gate *gate, bool all)
+{
+	free_unused(gate);
+	repeats_flush(gate->repeats, gate_clock_us() / 1000, all, report_repeat,
+	    gate->log);
+}
+
+struct log *
+gate_log(const struct gate *gate)
+{
+	return gate->log;
+}
+
+struct repeats *
+gate_repeats(const struct gate *gate)
+{
+	return gate->repeats;
+}
+
+/* An odd multiplier makes the counter a permutation of 30 bits: ids look
+ * random and do not repeat. */
+void
+gate_decision_id(struct gate *gate, char id_r[DECISION_ID_LEN + 1])
+{
+	static const char digits[] = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+	uint32_t n = atomic_fetch_add(&gate->id_next, 1) + gate->id_key;
+
+	n = n * 0x9E3779B1u & 0x3FFFFFFF;
+	n = (n ^ (n >> 15)) * 0x2C1B3C6Du & 0x3FFFFFFF;
+	for (size_t i = 0; i < DECISION_ID_LEN; i++) {
+		id_r[i] = digits[n & 31];
+		n >>= 5;
+	}
+	id_r[DECISION_ID_LEN] = '\0';
+}
+
+uint64_t
+gate_clock_us(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef POSTERN_GATE_GATE_H
+#define POSTERN_GATE_GATE_H
+
+#include <stdint.h>
+
+#include "gate/log.h"
+#include "gate/repeat.h"
+#include "gate/reply.h"
+#include "gate/rules.h"
+
+/* What all sessions share: the rules in force, the log, the decision ids. */
+struct gate;
+
+/* Takes the rules; log is borrowed until gate_free(), and without one (NULL)
+ * decisions are not logged. NULL: no memory (the rules are freed). */
+struct gate *gate_new(struct rules *rules, struct log *log);
+/* No session may be left. NULL is allowed. */
+void gate_free(struct gate **gate);
+
+/* Takes the place of IMAP for posternctl explain and for tests; before the
+ * first session. */
+typedef enum identity gate_ask_fn(void *arg, const struct rules *rules,
+    const struct login *login);
+void gate_set_ask(struct gate *gate, gate_ask_fn *ask, void *arg);
+enum identity gate_ask(const struct gate *gate, const struct rules *rules,
+    const struct login *login);
+
+/* The rules in force, with a reference to give back. Any thread. */
+struct rules *gate_rules_ref(struct gate *gate);
+/* Never waits: what nobody uses any more is freed by gate_tend(). */
+void gate_rules_unref(struct gate *gate, struct rules *rules);
+
+/*
+ * Reads the configuration file again: builds aside, checks, waits (within its
+ * imap timeouts) for a new engine's self-test, swaps. On any error the old
+ * rules stay in force. Everything is logged. Returns 0, or -1 when the old
+ * rules stay. One thread at a time.
+ */
+int gate_reload(struct gate *gate, const char *file);
+
+/* Housekeeping every few seconds, by the thread that reloads: frees retired
+ * rules, logs the counts of repeated refusals (all: even of open windows). */
+void gate_tend(struct gate *gate, bool all);
+
+struct log *gate_log(const struct gate *gate);
+struct repeats *gate_repeats(const struct gate *gate);
+
+/* A new decision id, unique among the next 2^30. Any thread. */
+void gate_decision_id(struct gate *gate, char id_r[DECISION_ID_LEN + 1]);
+
+/* CLOCK_MONOTONIC in microseconds. */
+uint64_t gate_clock_us(void);
+
+#endif

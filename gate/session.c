@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The life of an SMTP session: collects facts, asks policy/ what they mean and
+ * identity/ what is missing, answers, and leaves one log line per decision. It
+ * has no opinion of its own, and what it cannot do ends in "try again later".
+ */
+#include "gate/session.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "gate/record.h"
+#include "policy/classify.h"
+#include "policy/decide.h"
+
+#define SESSION_MAGIC 0x706f7374u
+
+/* From MAIL to the end of the message or to RSET. */
+struct transaction {
+	struct facts facts;
+	struct login login;
+	struct path sender;
+	struct path recipient; /* the latest */
+	char *from;            /* as typed, for the log */
+	char *login_text;      /* canonical, or what was presented */
+	char *mechanism;
+	char *tls_version;
+	bool smtputf8;
+	struct decision judged; /* MAIL's, or the latest RCPT's that passed */
+	size_t passed;          /* recipients that the MTA may take */
+};
+
+struct session {
+	unsigned int magic;
+	struct gate *gate;
+	struct rules *rules;
+	struct netaddr peer;
+	char *listener;
+	struct facts facts; /* of the connection */
+	struct transaction *tx;
+};
+
+struct session *
+session_new(struct gate *gate, const struct netaddr *peer, const char *listener)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->magic = SESSION_MAGIC;
+	s->gate = gate;
+	s->rules = gate_rules_ref(gate);
+	s->peer = *peer;
+	s->listener = strdup(listener != NULL ? listener : "");
+	if (s->listener == NULL) {
+		session_free(&s);
+		return NULL;
+	}
+	classify_client(&s->rules->conf->policy, peer, listener, &s->facts);
+	return s;
+}
+
+void
+session_free(struct session **sp)
+{
+	struct session *s = *sp;
+
+	if (s == NULL)
+		return;
+	assert(s->magic == SESSION_MAGIC);
+	*sp = NULL;
+	session_reset(s);
+	gate_rules_unref(s->gate, s->rules);
+	free(s->listener);
+	s->magic = 0;
+	free(s);
+}
+
+void
+session_reset(struct session *s)
+{
+	struct transaction *tx = s->tx;
+
+	assert(s->magic == SESSION_MAGIC);
+	if (tx == NULL)
+		return;
+	s->tx = NULL;
+	free(tx->from);
+	free(tx->login_text);
+	free(tx->mechanism);
+	free(tx->tls_version);
+	free(tx);
+}
+
+static const char *
+identity_name(const struct facts *f)
+{
+	switch (f->identity) {
+	case IDENTITY_VERIFIED:
+		return "verified";
+	case IDENTITY_REFUSED:
+		return "refused";
+	case IDENTITY_DISABLED:
+		return "disabled";
+	case IDENTITY_UNKNOWN:
+		break;
+	}
+	return f->identity_asked ? "unknown" : NULL;
+}
+
+/* What the log says of the client and its MAIL, the same on every line. */
+static void
+fill_record(const struct session *s, struct record *r, char client[])
+{
+	const struct transaction *tx = s->tx;
+
+	netaddr_format(&s->peer, client);
+	r->client = client;
+	r->zone = s->facts.zone == ZONE_INTERNAL ? "internal" : "external";
+	r->listener = s->listener;
+	r->observed = s->rules->conf->policy.mode == MODE_OBSERVE;
+	if (tx == NULL)
+		return;
+	r->tls = tx->tls_version;
+	r->mechanism = tx->mechanism;
+	r->login = tx->login_text;
+	r->identity = identity_name(&tx->facts);
+	r->from = tx->from;
+}
+
+static void
+write_record(const struct session *s, struct record *r,
+    const struct decision *d, const struct answer *answer, uint64_t begun_us)
+{
+	char reply[sizeof(answer->reply.code) + sizeof(answer->reply.xcode)];
+	char client[NETADDR_TEXT_MAX], line[RECORD_MAX];
+	const struct reason_row *row = reason_row(d->reason);
+	uint64_t now_us = gate_clock_us();
+
+	if (gate_log(s->gate) == NULL)
+		return;
+	if (d->verdict != VERDICT_PERMIT &&
+	    !repeats_allow(gate_repeats(s->gate), &s->peer, d->reason,
+		now_us / 1000, &r->repeated))
+		return;
+	fill_record(s, r, client);
+	r->verdict = verdict_name(d->verdict);
+	r->reason = row->name;
+	r->sender_foreign = d->sender_foreign;
+	(void)snprintf(reply, sizeof(reply), "%s %s", answer->reply.code,
+	    answer->reply.xcode);
+	r->reply = reply;
+	r->ms = (double)(now_us - begun_us) / 1000;
+	record_format(log_format(gate_log(s->gate)), r, line);
+	log_line(gate_log(s->gate), LOG_LEVEL_INFO, line);
+}
+
+/* Turns a decision into an answer and a log line. */
+static void
+conclude(const struct session *s, const struct decision *d, struct record *r,
+    uint64_t begun_us, struct answer *answer_r)
+{
+	char id[DECISION_ID_LEN + 1];
+
+	assert(d->verdict != VERDICT_NEED);
+	gate_decision_id(s->gate, id);
+	answer_r->decision = *d;
+	answer_r->verdict = d->verdict;
+	if (s->rules->conf->policy.mode == MODE_OBSERVE)
+		answer_r->verdict = VERDICT_PERMIT;
+	reply_format(d->reason, id, &answer_r->reply);
+	r->id = id;
+	write_record(s, r, d, answer_r, begun_us);
+}
+
+/* A decision that could not even be begun. */
+static void
+conclude_lost(struct session *s, struct record *r, uint64_t begun_us,
+    struct answer *answer_r)
+{
+	struct decision d = decision_refuse(REASON_INTERNAL_ERROR);
+
+	conclude(s, &d, r, begun_us, answer_r);
+}
+
+void
+session_lost(struct answer *answer_r)
+{
+	memset(answer_r, 0, sizeof(*answer_r));
+	answer_r->decision = decision_refuse(REASON_INTERNAL_ERROR);
+	reply_format(REASON_INTERNAL_ERROR, "none", &answer_r->reply);
+}
+
+static void
+fetch_identity(struct session *s)
+{
+	struct transaction *tx = s->tx;
+
+	tx->facts.identity = gate_ask(s->gate, s->rules, &tx->login);
+	tx->facts.identity_asked = true;
+}
+
+static struct decision
+judge_mail(struct session *s)
+{
+	const struct switches *sw = &s->rules->conf->policy.switches;
+	struct decision d = decide_mail(sw, &s->tx->facts);
+
+	if (d.verdict == VERDICT_NEED && d.need == FACT_IDENTITY) {
+		fetch_identity(s);
+		d = decide_mail(sw, &s->tx->facts);
+	}
+	if (d.verdict == VERDICT_NEED)
+		d = decision_refuse(REASON_INTERNAL_ERROR);
+	return d;
+}
+
+/* SMTPUTF8 takes no value (RFC 6531, 3.4). */
+static bool
+has_smtputf8(const char *const *args)
+{
+	for (; args != NULL && *args != NULL; args++) {
+		if (strcasecmp(*args, "SMTPUTF8") == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+copy_text(const char *text, char **copy_r)
+{
+	*copy_r = text == NULL ? NULL : strdup(text);
+	return text != NULL && *copy_r == NULL ? -1 : 0;
+}
+
+/* Copies what the log needs. The path may hold NULs (posternctl explain); the
+ * log then shows what is before the first one. */
+static int
+copy_texts(struct transaction *tx, const struct mail_event *event)
+{
+	tx->from = strndup(event->path, event->path_len);
+	if (tx->from == NULL ||
+	    copy_text(event->tls_version, &tx->tls_version) != 0 ||
+	    copy_text(event->mechanism, &tx->mechanism) != 0)
+		return -1;
+	if (tx->facts.login == LOGIN_PRESENT)
+		return copy_text(tx->login.text, &tx->login_text);
+	if (event->login == NULL)
+		return 0;
+	tx->login_text = strndup(event->login, event->login_len);
+	return tx->login_text == NULL ? -1 : 0;
+}
+
+static int
+begin_transaction(struct session *s, const struct mail_event *event)
+{
+	const struct policy *policy = &s->rules->conf->policy;
+	struct transaction *tx = calloc(1, sizeof(*tx));
+	struct path resolved = { 0 };
+
+	if (tx == NULL)
+		return -1;
+	s->tx = tx;
+	tx->facts = s->facts;
+	tx->smtputf8 = has_smtputf8(event->args);
+	classify_tls(policy, event->tls_version, event->cipher,
+	    event->cipher_bits, &tx->facts);
+	classify_login(policy, event->mechanism, event->login, event->login_len,
+	    &tx->login, &tx->facts);
+	path_parse(PATH_OF_MAIL, event->path, event->path_len, tx->smtputf8,
+	    &tx->sender);
+	if (event->resolved != NULL && *event->resolved != '\0')
+		path_parse_mailbox(event->resolved, strlen(event->resolved),
+		    &resolved);
+	classify_sender(policy, &tx->sender,
+	    resolved.form == PATH_UNKNOWN ? NULL : &resolved, &tx->login,
+	    &tx->facts);
+	if (copy_texts(tx, event) != 0) {
+		session_reset(s);
+		return -1;
+	}
+	return 0;
+}
+
+void
+session_mail(struct session *s, const struct mail_event *event,
+    struct answer *answer_r)
+{
+	struct record record = { .stage = "mail", .queue = event->queue_id };
+	uint64_t begun_us = gate_clock_us();
+	struct decision d;
+
+	assert(s->magic == SESSION_MAGIC);
+	memset(answer_r, 0, sizeof(*answer_r));
+	session_reset(s);
+	if (begin_transaction(s, event) != 0) {
+		conclude_lost(s, &record, begun_us, answer_r);
+		return;
+	}
+	d = judge_mail(s);
+	s->tx->judged = d;
+	conclude(s, &d, &record, begun_us, answer_r);
+}
+
+void
+session_rcpt(struct session *s, const struct rcpt_event *event,
+    struct answer *answer_r)
+{
+	const struct policy *policy = &s->rules->conf->policy;
+	struct record record = { .stage = "rcpt", .queue = event->queue_id };
+	char *rcpt = strndup(event->path, event->path_len);
+	uint64_t begun_us = gate_clock_us();
+	struct path resolved = { 0 };
+	struct transaction *tx = s->tx;
+	struct decision d;
+
+	assert(s->magic == SESSION_MAGIC);
+	memset(answer_r, 0, sizeof(*answer_r));
+	record.rcpt = rcpt;
+	if (tx == NULL || rcpt == NULL) {
+		conclude_lost(s, &record, begun_us, answer_r);
+		free(rcpt);
+		return;
+	}
+	path_parse(PATH_OF_RCPT, event->path, event->path_len, tx->smtputf8,
+	    &tx->recipient);
+	if (event->resolved != NULL && *event->resolved != '\0')
+		path_parse_mailbox(event->resolved, strlen(event->resolved),
+		    &resolved);
+	classify_recipient(policy, &tx->recipient,
+	    resolved.form == PATH_UNKNOWN ? NULL : &resolved,
+	    event->resolved_host, &tx->facts);
+	d = decide_rcpt(&policy->switches, &tx->facts);
+	if (d.verdict == VERDICT_NEED) /* MAIL was not judged: never so */
+		d = decision_refuse(REASON_INTERNAL_ERROR);
+	conclude(s, &d, &record, begun_us, answer_r);
+	if (answer_r->verdict == VERDICT_PERMIT) {
+		tx->passed++;
+		tx->judged = d;
+	}
+	free(rcpt);
+}
+
+void
+session_message(struct session *s, const char *queue_id,
+    struct answer *answer_r)
+{
+	struct record record = { .stage = "message", .queue = queue_id };
+	uint64_t begun_us = gate_clock_us();
+
+	assert(s->magic == SESSION_MAGIC);
+	memset(answer_r, 0, sizeof(*answer_r));
+	if (s->tx == NULL || s->tx->passed == 0) {
+		/* Nothing passed, so nothing may go on. */
+		conclude_lost(s, &record, begun_us, answer_r);
+	} else {
+		record.recipients = s->tx->passed;
+		conclude(s, &s->tx->judged, &record, begun_us, answer_r);
+	}
+	session_reset(s);
+}
+
+const struct facts *
+session_facts(const struct session *s)
+{
+	return s->tx != NULL ? &s->tx->facts : &s->facts;
+}
+
+const struct path *
+session_sender(const struct session *s)
+{
+	return s->tx != NULL ? &s->tx->sender : NULL;
+}
+
+const struct path *
+session_recipient(const struct session *s)
+{
+	return s->tx != NULL && s->tx->recipient.form != PATH_UNKNOWN
+	    ? &s->tx->recipient
+	    : NULL;
+}
+
+const struct login *
+session_login(const struct session *s)
+{
+	return s->tx != NULL ? &s->tx->login : NULL;
+}
+
+const struct policy *
+session_policy(const struct session *s)
+{
+	return &s->rules->conf->policy;
+}
