@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The milter door: libmilter's callbacks and macros in, SMFIS values out. The
+ * only file that knows libmilter, and it decides nothing: whatever is missing
+ * (memory, context, negotiation) ends in a tempfail, and letting pass is
+ * SMFIS_CONTINUE and nothing else.
+ */
+#include "milter/filter.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libmilter/mfapi.h>
+
+#include "gate/session.h"
+#include "policy/login.h"
+
+#define DOOR_MAGIC 0x646f6f72u
+
+/* What crosses libmilter's void pointer; from negotiation to close. */
+struct door {
+	unsigned int magic;
+	bool is_sendmail; /* logins come in xtext */
+	struct session *session;
+};
+
+static struct gate *the_gate;
+
+static struct door *
+door_of(SMFICTX *ctx)
+{
+	struct door *door = smfi_getpriv(ctx);
+
+	return door != NULL && door->magic == DOOR_MAGIC ? door : NULL;
+}
+
+static struct session *
+session_of(SMFICTX *ctx)
+{
+	struct door *door = door_of(ctx);
+
+	return door == NULL ? NULL : door->session;
+}
+
+/* A macro that is empty is a macro that is not there (sendmail sends some so).
+ * Borrowed from libmilter for the callback. */
+static const char *
+macro(SMFICTX *ctx, const char *name)
+{
+	char symbol[32];
+	const char *value;
+
+	(void)snprintf(symbol, sizeof(symbol), "%s", name);
+	value = smfi_getsymval(ctx, symbol);
+	return value == NULL || *value == '\0' ? NULL : value;
+}
+
+/* sendmail's {v} is its bare version number; an MTA that sends none shows
+ * itself by the macros that only sendmail has. */
+static bool
+mta_is_sendmail(SMFICTX *ctx)
+{
+	const char *version = macro(ctx, "v");
+
+	if (version != NULL)
+		return isdigit((unsigned char)*version) != 0;
+	return macro(ctx, "{if_name}") != NULL ||
+	    macro(ctx, "{if_addr}") != NULL || macro(ctx, "{auth_ssf}") != NULL;
+}
+
+/* libmilter and both MTAs treat the text as a format. */
+static void
+double_percents(const char *text, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (; *text != '\0' && n + 3 <= size; text++) {
+		if (*text == '%')
+			out[n++] = '%';
+		out[n++] = *text;
+	}
+	out[n] = '\0';
+}
+
+/* The answer's code class and the SMFIS value come from one table row, so that
+ * libmilter never drops the text. */
+static sfsistat
+tell(SMFICTX *ctx, const struct answer *answer)
+{
+	char code[sizeof(answer->reply.code)];
+	char xcode[sizeof(answer->reply.xcode)];
+	char text[2 * sizeof(answer->reply.text)];
+
+	if (answer->verdict == VERDICT_PERMIT)
+		return SMFIS_CONTINUE;
+	(void)snprintf(code, sizeof(code), "%s", answer->reply.code);
+	(void)snprintf(xcode, sizeof(xcode), "%s", answer->reply.xcode);
+	double_percents(answer->reply.text, text, sizeof(text));
+	(void)smfi_setreply(ctx, code, xcode, text);
+	return answer->verdict == VERDICT_REJECT ? SMFIS_REJECT
+						 : SMFIS_TEMPFAIL;
+}
+
+static sfsistat
+tell_lost(SMFICTX *ctx)
+{
+	struct answer answer;
+
+	session_lost(&answer);
+	return tell(ctx, &answer);
+}
+
+static bool
+ask_for_macros(SMFICTX *ctx)
+{
+	/* TLS and AUTH at MAIL and not earlier: libmilter falls back to an
+	 * earlier stage's value, and a login can end with STARTTLS. */
+	static const struct {
+		int stage;
+		const char *names;
+	} wanted[] = {
+		{ SMFIM_CONNECT, "v {daemon_name} {if_name} {if_addr}" },
+		{ SMFIM_ENVFROM,
+		    "i {auth_type} {auth_authen} {auth_ssf} {tls_version} "
+		    "{cipher} {cipher_bits} {mail_addr}" },
+		{ SMFIM_ENVRCPT, "i {rcpt_addr} {rcpt_host}" },
+		{ SMFIM_EOM, "i" },
+	};
+	char names[128];
+
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		(void)snprintf(names, sizeof(names), "%s", wanted[i].names);
+		if (smfi_setsymlist(ctx, wanted[i].stage, names) != MI_SUCCESS)
+			return false;
+	}
+	return true;
+}
+
+/* Steps that decide nothing are left out where the MTA offers that. HELO
+ * carries the TLS macros of an MTA that does not take our list. */
+static sfsistat
+on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
+    unsigned long unused2, unsigned long unused3, unsigned long *actions_r,
+    unsigned long *steps_r, unsigned long *unused2_r, unsigned long *unused3_r)
+{
+	unsigned long skip = SMFIP_NOBODY | SMFIP_NOHDRS | SMFIP_NOEOH |
+	    SMFIP_NOUNKNOWN | SMFIP_NODATA;
+	struct door *door = calloc(1, sizeof(*door));
+
+	(void)unused2;
+	(void)unused3;
+	*actions_r = 0;
+	*unused2_r = 0;
+	*unused3_r = 0;
+	if (door != NULL) {
+		door->magic = DOOR_MAGIC;
+		if (smfi_setpriv(ctx, door) != MI_SUCCESS)
+			free(door);
+	}
+	if ((actions & SMFIF_SETSYMLIST) != 0 && ask_for_macros(ctx)) {
+		*actions_r = SMFIF_SETSYMLIST;
+		skip |= SMFIP_NOHELO;
+	}
+	*steps_r = skip & steps;
+	return SMFIS_CONTINUE;
+}
+
+/* Nothing is refused here: it would take STARTTLS and AUTH away. */
+static sfsistat
+on_connect(SMFICTX *ctx, char *hostname, _SOCK_ADDR *address)
+{
+	struct door *door = door_of(ctx);
+	struct netaddr peer;
+
+	(void)hostname;
+	if (door == NULL)
+		return SMFIS_CONTINUE; /* MAIL will find no session */
+	session_free(&door->session);
+	netaddr_from_sockaddr(address, &peer);
+	door->is_sendmail = mta_is_sendmail(ctx);
+	door->session =
+	    session_new(the_gate, &peer, macro(ctx, "{daemon_name}"));
+	return SMFIS_CONTINUE;
+}
+
+static sfsistat
+on_helo(SMFICTX *ctx, char *name)
+{
+	(void)ctx;
+	(void)name;
+	return SMFIS_CONTINUE;
+}
+
+/* Decodes sendmail's xtext once. What is not xtext is a login that nobody has:
+ * it goes on as an empty one. */
+static void
+read_login(SMFICTX *ctx, bool xtext, char buffer[LOGIN_MAX + 2],
+    struct mail_event *event)
+{
+	event->login = macro(ctx, "{auth_authen}");
+	if (event->login == NULL)
+		return;
+	event->login_len = strlen(event->login);
+	if (!xtext)
+		return;
+	if (login_xtext_decode(event->login, buffer, LOGIN_MAX + 2,
+		&event->login_len) != 0)
+		event->login_len = 0;
+	event->login = buffer;
+}
+
+static sfsistat
+on_mail(SMFICTX *ctx, char **argv)
+{
+	struct door *door = door_of(ctx);
+	char login[LOGIN_MAX + 2] = "";
+	struct mail_event event = {
+		.path = argv[0],
+		.path_len = strlen(argv[0]),
+		.args = (const char *const *)argv + 1,
+		.resolved = macro(ctx, "{mail_addr}"),
+		.tls_version = macro(ctx, "{tls_version}"),
+		.cipher = macro(ctx, "{cipher}"),
+		.cipher_bits = macro(ctx, "{cipher_bits}"),
+		.mechanism = macro(ctx, "{auth_type}"),
+		.queue_id = macro(ctx, "i"),
+	};
+	struct answer answer;
+
+	if (door == NULL || door->session == NULL)
+		return tell_lost(ctx);
+	read_login(ctx, door->is_sendmail, login, &event);
+	session_mail(door->session, &event, &answer);
+	return tell(ctx, &answer);
+}
+
+static sfsistat
+on_rcpt(SMFICTX *ctx, char **argv)
+{
+	struct session *session = session_of(ctx);
+	struct rcpt_event event = {
+		.path = argv[0],
+		.path_len = strlen(argv[0]),
+		.resolved = macro(ctx, "{rcpt_addr}"),
+		.resolved_host = macro(ctx, "{rcpt_host}"),
+		.queue_id = macro(ctx, "i"),
+	};
+	struct answer answer;
+
+	if (session == NULL)
+		return tell_lost(ctx);
+	session_rcpt(session, &event, &answer);
+	return tell(ctx, &answer);
+}
+
+static sfsistat
+on_message(SMFICTX *ctx)
+{
+	struct session *session = session_of(ctx);
+	struct answer answer;
+
+	if (session == NULL)
+		return tell_lost(ctx);
+	session_message(session, macro(ctx, "i"), &answer);
+	return tell(ctx, &answer);
+}
+
+static sfsistat
+on_abort(SMFICTX *ctx)
+{
+	struct session *session = session_of(ctx);
+
+	if (session != NULL)
+		session_reset(session);
+	return SMFIS_CONTINUE;
+}
+
+/* Can come without a connect, and twice. */
+static sfsistat
+on_close(SMFICTX *ctx)
+{
+	struct door *door = door_of(ctx);
+
+	if (door == NULL)
+		return SMFIS_CONTINUE;
+	(void)smfi_setpriv(ctx, NULL);
+	session_free(&door->session);
+	door->magic = 0;
+	free(door);
+	return SMFIS_CONTINUE;
+}
+
+int
+filter_open(const char *listen, struct err *e)
+{
+	static char name[] = "postern";
+	struct smfiDesc filter = {
+		.xxfi_name = name,
+		.xxfi_version = SMFI_VERSION,
+		.xxfi_flags = SMFIF_SETSYMLIST,
+		.xxfi_connect = on_connect,
+		.xxfi_helo = on_helo,
+		.xxfi_envfrom = on_mail,
+		.xxfi_envrcpt = on_rcpt,
+		.xxfi_eom = on_message,
+		.xxfi_abort = on_abort,
+		.xxfi_close = on_close,
+		.xxfi_negotiate = on_negotiate,
+	};
+	char *conn = strdup(listen);
+	int rc = -1;
+
+	if (conn == NULL)
+		err_set(e, "out of memory");
+	else if (smfi_register(filter) != MI_SUCCESS)
+		err_set(e, "libmilter does not take the filter");
+	else if (smfi_setconn(conn) != MI_SUCCESS ||
+	    smfi_opensocket(true) != MI_SUCCESS)
+		err_set(e, "%s: cannot listen there (in use, or not allowed)",
+		    listen);
+	else
+		rc = 0;
+	free(conn);
+	return rc;
+}
+
+int
+filter_run(struct gate *gate)
+{
+	the_gate = gate;
+	return smfi_main() == MI_SUCCESS ? 0 : -1;
+}
+
+void
+filter_stop(void)
+{
+	(void)smfi_stop();
+}
+
+void
+filter_version(unsigned int *major_r, unsigned int *minor_r,
+    unsigned int *patch_r)
+{
+	*major_r = *minor_r = *patch_r = 0;
+	(void)smfi_version(major_r, minor_r, patch_r);
+}

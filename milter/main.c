@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * postern(8): the daemon's life from its options to its end. Threads: this one
+ * waits for signals, one is libmilter's listener, one reloads and tends; the
+ * log and the identity engine bring their own.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "gate/gate.h"
+#include "identity/version.h"
+#include "milter/filter.h"
+#include "milter/process.h"
+#include "milter/socket.h"
+
+#define TEND_SECONDS 5
+#define STOP_MS      800 /* from SIGTERM to the end, at most */
+
+struct options {
+	const char *file;
+	bool foreground;
+	bool test;
+};
+
+struct daemon {
+	struct conf *conf; /* a copy of its own: the gate's may be reloaded */
+	const char *file;
+	struct gate *gate;
+	pthread_t server;
+	atomic_bool failed;
+	pthread_mutex_t lock; /* guards the two below */
+	pthread_cond_t wanted;
+	bool reload;
+	bool tending;
+};
+
+static void
+print_version(void)
+{
+	unsigned int major, minor, patch;
+
+	filter_version(&major, &minor, &patch);
+	(void)printf("postern %s\nlibmilter %u.%u.%u\n%s\n", PACKAGE_VERSION,
+	    major, minor, patch, identity_version());
+}
+
+static void
+usage(FILE *to)
+{
+	(void)fputs("usage: postern [-ft] [-c file]\n"
+		    "       postern -V\n",
+	    to);
+}
+
+static void
+parse_options(int argc, char **argv, struct options *o)
+{
+	int c;
+
+	o->file = DEFAULT_CONF_FILE;
+	while ((c = getopt(argc, argv, "c:fhtV")) != -1) {
+		switch (c) {
+		case 'c':
+			o->file = optarg;
+			break;
+		case 'f':
+			o->foreground = true;
+			break;
+		case 't':
+			o->test = true;
+			break;
+		case 'V':
+			print_version();
+			exit(EX_OK);
+		case 'h':
+			usage(stdout);
+			exit(EX_OK);
+		default:
+			usage(stderr);
+			exit(2);
+		}
+	}
+	if (optind != argc) {
+		usage(stderr);
+		exit(2);
+	}
+}
+
+/* The daemon may change its directory; a relative -c must survive that. */
+static char *
+absolute_path(const char *file)
+{
+	char *path = realpath(file, NULL);
+
+	return path != NULL ? path : strdup(file);
+}
+
+/* loud: print warnings too, not only what ends the start. */
+static struct conf *
+load(const char *file, bool loud)
+{
+	struct conf_report report = { 0 };
+	struct conf *conf = conf_load(file, &report);
+
+	for (size_t i = 0; i < report.count && (loud || conf == NULL); i++)
+		(void)fprintf(stderr, "%s\n", report.lines[i]);
+	conf_report_clear(&report);
+	return conf;
+}
+
+static void __attribute__((noreturn)) fail(int status, const char *text)
+{
+	(void)fprintf(stderr, "postern: error: %s\n", text);
+	exit(status);
+}
+
+static void *
+serve(void *arg)
+{
+	struct daemon *d = arg;
+
+	if (filter_run(d->gate) != 0)
+		atomic_store(&d->failed, true);
+	(void)kill(getpid(), SIGTERM);
+	return NULL;
+}
+
+static void
+reload(struct daemon *d)
+{
+	char state[64];
+
+	(void)snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%ju",
+	    (uintmax_t)gate_clock_us());
+	process_notify(state);
+	(void)gate_reload(d->gate, d->file);
+	process_notify("READY=1");
+}
+
+/* Reloads when told and keeps the house between. */
+static void *
+tend(void *arg)
+{
+	struct daemon *d = arg;
+	struct timespec at;
+
+	(void)pthread_mutex_lock(&d->lock);
+	while (d->tending) {
+		bool wanted = d->reload;
+
+		d->reload = false;
+		(void)pthread_mutex_unlock(&d->lock);
+		if (wanted)
+			reload(d);
+		gate_tend(d->gate, false);
+		(void)pthread_mutex_lock(&d->lock);
+		(void)clock_gettime(CLOCK_REALTIME, &at);
+		at.tv_sec += TEND_SECONDS;
+		if (d->tending && !d->reload)
+			(void)pthread_cond_timedwait(&d->wanted, &d->lock, &at);
+	}
+	(void)pthread_mutex_unlock(&d->lock);
+	return NULL;
+}
+
+static void
+tell_tender(struct daemon *d, bool reload_wanted, bool tending)
+{
+	(void)pthread_mutex_lock(&d->lock);
+	d->reload = reload_wanted;
+	d->tending = tending;
+	(void)pthread_cond_signal(&d->wanted);
+	(void)pthread_mutex_unlock(&d->lock);
+}
+
+static void *
+stop_server(void *arg)
+{
+	(void)arg;
+	filter_stop();
+	return NULL;
+}
+
+static void
+sleep_until(const struct timespec *at)
+{
+	while (
+	    clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, at, NULL) == EINTR)
+		;
+}
+
+/*
+ * libmilter's listener looks at its stop flag every five seconds, or when
+ * somebody connects: so somebody does. Sessions in progress are cut by
+ * libmilter in any case, and the MTA tempfails them.
+ */
+static void
+stop(struct daemon *d)
+{
+	struct timespec end, next;
+	pthread_t stopper;
+
+	process_notify("STOPPING=1");
+	tell_tender(d, false, false);
+	if (pthread_create(&stopper, NULL, stop_server, NULL) == 0)
+		(void)pthread_detach(stopper);
+	(void)clock_gettime(CLOCK_REALTIME, &next);
+	end = next;
+	end.tv_nsec += STOP_MS * 1000000L;
+	end.tv_sec += end.tv_nsec / 1000000000;
+	end.tv_nsec %= 1000000000;
+	while (next.tv_sec < end.tv_sec ||
+	    (next.tv_sec == end.tv_sec && next.tv_nsec < end.tv_nsec)) {
+		socket_poke(d->conf->listen);
+		next.tv_nsec += 20000000;
+		next.tv_sec += next.tv_nsec / 1000000000;
+		next.tv_nsec %= 1000000000;
+		if (pthread_timedjoin_np(d->server, NULL, &next) == 0)
+			break;
+		sleep_until(&next);
+	}
+	socket_remove(d->conf);
+}
+
+static void
+block_signals(sigset_t *set_r)
+{
+	(void)sigemptyset(set_r);
+	(void)sigaddset(set_r, SIGHUP);
+	(void)sigaddset(set_r, SIGINT);
+	(void)sigaddset(set_r, SIGTERM);
+	(void)sigaddset(set_r, SIGUSR1);
+	(void)pthread_sigmask(SIG_BLOCK, set_r, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+/*
+ * The first thread waits here all the time, because the kernel offers a
+ * process's signals to it first: libmilter's own signal thread must not get
+ * them, for it stops slowly.
+ */
+static void
+wait_for_end(struct daemon *d, const sigset_t *signals)
+{
+	int sig;
+
+	for (;;) {
+		if (sigwait(signals, &sig) != 0)
+			continue;
+		if (sig != SIGUSR1)
+			return;
+		tell_tender(d, true, true);
+	}
+}
+
+static void
+open_house(struct daemon *d, struct process_identity *identity,
+    const sigset_t *signals)
+{
+	struct log *log = log_new(d->conf->log, d->conf->log_format);
+	struct conf *conf;
+	struct rules *rules;
+	struct err e;
+	pthread_t tender;
+
+	if (log == NULL)
+		fail(EX_OSERR, "out of memory");
+	if (process_drop_privileges(identity, &e) != 0)
+		fail(EX_NOPERM, e.text);
+	process_identity_clear(identity);
+	/* The rules' own copy, read with the rights that a reload will have:
+	 * what works now works then. */
+	conf = load(d->file, false);
+	if (conf == NULL)
+		fail(EX_CONFIG, "the configuration cannot be read as its user");
+	rules = rules_new(conf, NULL, log, &e);
+	if (rules == NULL)
+		fail(EX_OSERR, e.text);
+	d->gate = gate_new(rules, log);
+	if (d->gate == NULL || log_start(log) != 0)
+		fail(EX_OSERR, "out of memory");
+	if (pthread_create(&tender, NULL, tend, d) != 0 ||
+	    pthread_create(&d->server, NULL, serve, d) != 0)
+		fail(EX_OSERR, "cannot start a thread");
+	log_event(log, LOG_LEVEL_INFO, "postern %s serves %s with %s%s",
+	    PACKAGE_VERSION, d->conf->listen, d->file,
+	    d->conf->policy.mode == MODE_OBSERVE
+		? "; mode = observe: NOTHING IS GUARDED"
+		: "");
+	process_release(d->conf->log == LOG_TARGET_STDERR);
+	process_notify("READY=1");
+	wait_for_end(d, signals);
+	stop(d);
+	gate_tend(d->gate, true);
+	log_event(log, LOG_LEVEL_INFO, "stopped");
+	log_flush(log);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = { 0 };
+	struct process_identity identity;
+	static struct daemon d = { .lock = PTHREAD_MUTEX_INITIALIZER,
+		.wanted = PTHREAD_COND_INITIALIZER,
+		.tending = true };
+	sigset_t signals;
+	struct err e;
+
+	parse_options(argc, argv, &options);
+	d.file = absolute_path(options.file);
+	if (d.file == NULL)
+		fail(EX_OSERR, "out of memory");
+	d.conf = load(d.file, true);
+	if (d.conf == NULL)
+		return EX_CONFIG;
+	if (options.test) {
+		conf_free(&d.conf);
+		free((void *)(uintptr_t)d.file);
+		return EX_OK;
+	}
+	if (process_resolve(d.conf, &identity, &e) != 0)
+		fail(EX_CONFIG, e.text);
+	process_raise_nofile();
+	block_signals(&signals);
+	if (!options.foreground && process_detach(&e) != 0)
+		fail(EX_OSERR, e.text);
+	if (socket_open(d.conf, identity.socket_group, &e) != 0)
+		fail(EX_UNAVAILABLE, e.text);
+	open_house(&d, &identity, &signals);
+	/* libmilter's workers may still run: nothing of theirs is freed. */
+	_exit(atomic_load(&d.failed) ? EX_SOFTWARE : EX_OK);
+}

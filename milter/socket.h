@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef POSTERN_MILTER_SOCKET_H
+#define POSTERN_MILTER_SOCKET_H
+
+#include <sys/types.h>
+
+#include "conf/conf.h"
+#include "policy/err.h"
+
+/*
+ * Opens the milter's listening socket: refuses a second instance (by the pid
+ * file's lock, and by asking whether somebody answers on a UNIX socket),
+ * replaces a stale socket, and gives it socket_mode and group ((gid_t)-1:
+ * leave alone) before anybody can connect with wider rights. -1 with the reason
+ * in e.
+ */
+int socket_open(const struct conf *conf, gid_t group, struct err *e);
+
+/* Connects once and hangs up, which wakes libmilter's listener. */
+void socket_poke(const char *listen);
+
+/* Removes the UNIX socket and the pid file; what is not allowed any more after
+ * privileges were dropped stays, and does no harm. */
+void socket_remove(const struct conf *conf);
+
+#endif
