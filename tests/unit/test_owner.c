@@ -251,10 +251,8 @@ test_patterns_that_are_none(void **state)
 	static const char *const patterns[] = { "", "@", "%u", "%u@", "%d",
 		"%x@%d", "%u@%", "%u@%d%", "%U@%D", "%u@%d.", "%u @%d",
 		"\"%u\"@%d", "%u@@%d", "a@b@%d", ".%u@%d", "%u..x@%d", "%u@a_b",
-		"%u@%%",
-		"%u@b\xc3\xbc"
-		"cher.%d",
-		"<%u@%d>", "@a:%u@%d", "%u@[%d]", "%u@%d " };
+		"%u@%%", "%u@\xc3\xbc.%d", "<%u@%d>", "@a:%u@%d", "%u@[%d]",
+		"%u@%d " };
 	struct owners *o = owners_new(true);
 
 	(void)state;
