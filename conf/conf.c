@@ -191,7 +191,7 @@ load_auth(struct loader *l)
 
 	load_list(l, &b, OPTION_AUTH_MECHANISMS, take_mechanism, NULL);
 	if (policy->mechanism_count == 0 &&
-	    block_item_count(&b, OPTION_AUTH_MECHANISMS) == 0)
+	    block_items(&b, OPTION_AUTH_MECHANISMS).count == 0)
 		report_warning(&l->r,
 		    document_line(l->document, &b, OPTION_AUTH_MECHANISMS),
 		    "auth.mechanisms",

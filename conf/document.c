@@ -217,26 +217,31 @@ block_has(const struct block *block, enum option option)
 	return opt != NULL && (opt->flags & CFGF_MODIFIED) != 0;
 }
 
-size_t
-block_item_count(const struct block *block, enum option option)
+struct items
+block_items(const struct block *block, enum option option)
 {
-	const cfg_opt_t *opt = get_option(block, option);
+	struct items items = { .count = 0, .option = NULL };
 
-	return opt == NULL ? 0 : opt->nvalues;
+	items.option = get_option(block, option);
+	if (items.option != NULL)
+		items.count = cfg_opt_size(items.option);
+	return items;
 }
 
 const struct item *
-block_item(const struct block *block, enum option option, size_t i)
+items_get(const struct items *items, size_t i)
 {
-	return cfg_opt_getnptr(get_option(block, option), (unsigned int)i);
+	return cfg_opt_getnptr(items->option, (unsigned int)i);
 }
 
 unsigned int
 document_line(const struct document *document, const struct block *block,
     enum option option)
 {
-	if (block_item_count(block, option) > 0)
-		return block_item(block, option, 0)->line;
+	struct items items = block_items(block, option);
+
+	if (items.count > 0)
+		return items_get(&items, 0)->line;
 	if (block_has(block, option) &&
 	    !section_row(option_row(option)->section)->titled)
 		return document->scan.lines[option];

@@ -25,6 +25,12 @@ struct item {
 	char text[];
 };
 
+/* All values of one option, in order. */
+struct items {
+	size_t count;
+	void *option;
+};
+
 /* NULL: no document (reported). Errors that leave a document behind are only
  * reported. Any thread; libconfuse is used by one at a time. */
 struct document *document_parse(const char *text, size_t len,
@@ -40,9 +46,9 @@ struct block document_block(const struct document *document,
 
 /* Was the option given in this section? Also true of an empty list. */
 bool block_has(const struct block *block, enum option option);
-size_t block_item_count(const struct block *block, enum option option);
-const struct item *block_item(const struct block *block, enum option option,
-    size_t i);
+/* Its values; none when it was not given. Borrowed from the document. */
+struct items block_items(const struct block *block, enum option option);
+const struct item *items_get(const struct items *items, size_t i);
 /* The line to blame when there is no item: where the option was given, else
  * where its section begins. */
 unsigned int document_line(const struct document *document,

@@ -65,7 +65,7 @@ refuse_empty(struct loader *l, const struct block *b, enum option option,
 {
 	char label[OPTION_LABEL_MAX], allowed[OPTION_ALLOWED_MAX];
 
-	if (count > 0 || block_item_count(b, option) > 0)
+	if (count > 0 || block_items(b, option).count > 0)
 		return;
 	option_label(option, label);
 	option_allowed(option, allowed);

@@ -27,10 +27,12 @@ const char *
 load_text(struct loader *l, const struct block *b, enum option option,
     unsigned int *line_r)
 {
+	struct items items = block_items(b, option);
+
 	if (line_r != NULL)
 		*line_r = document_line(l->document, b, option);
-	if (block_item_count(b, option) > 0)
-		return block_item(b, option, 0)->text;
+	if (items.count > 0)
+		return items_get(&items, 0)->text;
 	return option_row(option)->def;
 }
 
@@ -149,12 +151,14 @@ void
 load_list(struct loader *l, const struct block *b, enum option option,
     load_take *take, void *arg)
 {
+	struct items items = block_items(b, option);
+
 	if (!block_has(b, option)) {
 		load_default_list(l, b, option, take, arg);
 		return;
 	}
-	for (size_t i = 0; i < block_item_count(b, option); i++) {
-		const struct item *item = block_item(b, option, i);
+	for (size_t i = 0; i < items.count; i++) {
+		const struct item *item = items_get(&items, i);
 
 		if (length_is_allowed(l, item->line, option, item->text))
 			take(l, arg, item->line, item->text);

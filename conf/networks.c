@@ -50,7 +50,8 @@ parse_net(const char *text, struct net *net_r)
 	len = strcspn(text, "/");
 	if (len >= sizeof(address))
 		return -1;
-	(void)snprintf(address, sizeof(address), "%.*s", (int)len, text);
+	memcpy(address, text, len);
+	address[len] = '\0';
 	if (netaddr_parse(address, &net_r->addr) < 0)
 		return -1;
 	net_r->prefix = net_r->addr.family == NETADDR_INET ? 32 : 128;
@@ -107,6 +108,8 @@ warn_of_net(struct loader *l, const struct item *item)
 		    REPORT_QUOTE " is a public network wider than /%u; are all "
 				 "its hosts yours?",
 		    item->text, widest);
+	if (net.addr.family != NETADDR_INET6)
+		return;
 	for (size_t i = 0; i < sizeof(translators) / sizeof(*translators);
 	     i++) {
 		struct net t;
@@ -131,8 +134,10 @@ same_net(const struct net *a, const struct net *b)
 static unsigned int
 line_of(const struct block *root, const struct net *net)
 {
-	for (size_t i = 0; i < block_item_count(root, OPTION_INTERNAL); i++) {
-		const struct item *item = block_item(root, OPTION_INTERNAL, i);
+	struct items items = block_items(root, OPTION_INTERNAL);
+
+	for (size_t i = 0; i < items.count; i++) {
+		const struct item *item = items_get(&items, i);
 		struct net n;
 
 		if (parse_net(item->text, &n) == 0 && same_net(&n, net))
@@ -188,9 +193,10 @@ take_network(struct loader *l, void *arg, unsigned int line, const char *text)
 static unsigned int
 line_of_error(struct loader *l, const struct block *root, const char *message)
 {
-	for (size_t i = block_item_count(root, OPTION_INTERNAL); i > 0; i--) {
-		const struct item *item =
-		    block_item(root, OPTION_INTERNAL, i - 1);
+	struct items items = block_items(root, OPTION_INTERNAL);
+
+	for (size_t i = items.count; i > 0; i--) {
+		const struct item *item = items_get(&items, i - 1);
 		char text[NET_TEXT_MAX];
 		struct net net;
 
@@ -208,6 +214,7 @@ line_of_error(struct loader *l, const struct block *root, const char *message)
 void
 load_internal(struct loader *l, const struct block *root)
 {
+	struct items items = block_items(root, OPTION_INTERNAL);
 	size_t errors = l->r.report->errors;
 	struct err e = { "" };
 
@@ -230,7 +237,7 @@ load_internal(struct loader *l, const struct block *root)
 		    document_line(l->document, root, OPTION_INTERNAL), label,
 		    "it is empty: no client is internal, and everybody has to "
 		    "log in");
-	for (size_t i = 0; i < block_item_count(root, OPTION_INTERNAL); i++)
-		warn_of_net(l, block_item(root, OPTION_INTERNAL, i));
+	for (size_t i = 0; i < items.count; i++)
+		warn_of_net(l, items_get(&items, i));
 	warn_of_host(l, root);
 }

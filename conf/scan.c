@@ -420,9 +420,9 @@ add_block(struct scanner *s, enum section section, unsigned int line,
 		if (b->section != section || strcmp(b->title, title) != 0)
 			continue;
 		report_error(s->r, line, name,
-		    "section %.80s given twice, first on line %u; once is "
-		    "allowed",
-		    title, b->line);
+		    "the section%s%.80s is given twice, first on line %u; once "
+		    "is allowed",
+		    *title == '\0' ? "" : " ", title, b->line);
 		return 1;
 	}
 	if (scan->block_count >= SCAN_BLOCKS_MAX) {
