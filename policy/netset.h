@@ -43,17 +43,19 @@ int netset_add(struct netset *set, const char *text, struct err *e);
 /*
  * Sorts and checks the whole. Returns -1 with the reason in e when a network is
  * both listed and excluded, or when the listed prefixes of one family add up to
- * all of it. The same network listed twice is one network.
+ * all of it, whatever is excluded from them. The same network listed twice is
+ * one network. After a failure the set contains nobody.
  */
 int netset_seal(struct netset *set, struct err *e);
 
 /*
  * Is the address in the set? The longest prefix that covers it decides; best_r
  * (NULL allowed) gets it, with addr.family NETADDR_NONE when none does.
- * NETADDR_NONE is in no set.
+ * NETADDR_NONE is in no set, and IPv4 in no IPv6 network, not even in one that
+ * covers ::ffff:0:0/96.
  */
-bool netset_contains(
-    const struct netset *set, const struct netaddr *addr, struct net *best_r);
+bool netset_contains(const struct netset *set, const struct netaddr *addr,
+    struct net *best_r);
 
 /* The networks of a sealed set in ascending order (IPv4 first), for warnings
  * and proofs. */

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Networks, and whether an address is in them: their text, the checks of a
+ * list, and the question. A list that is doubtful in any way is refused, never
+ * repaired; no name is looked up, and no IPv6 network speaks for IPv4 clients.
+ */
+#include "policy/netset.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/netindex.h"
+
+struct netset {
+	struct net *nets;
+	size_t count;
+	size_t room;
+	bool sealed;
+	struct netindex *inet;
+	struct netindex *inet6;
+	size_t inet6_at; /* the place of the first IPv6 network */
+};
+
+static const struct net no_net = { .addr = { .family = NETADDR_NONE } };
+
+#define QUOTE_MAX 64
+
+/* What was given, for a message: short, without control characters. */
+static void
+quote(const char *text, char quoted_r[QUOTE_MAX + 4])
+{
+	size_t len = strlen(text);
+	size_t end = len < QUOTE_MAX ? len : QUOTE_MAX;
+
+	/* not in the middle of a UTF-8 sequence */
+	while (end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80)
+		end--;
+	for (size_t i = 0; i < end; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		quoted_r[i] = c < 0x20 || c == 0x7f ? '?' : text[i];
+	}
+	memcpy(quoted_r + end, end < len ? "..." : "", end < len ? 4 : 1);
+}
+
+/* Returns the prefix length, or -1 unless it is a plain number up to max. */
+static int
+parse_prefix(const char *text, unsigned int max)
+{
+	size_t len = strlen(text);
+	unsigned int prefix = 0;
+
+	if (len == 0 || len > 3 || strspn(text, "0123456789") != len)
+		return -1;
+	if (text[0] == '0' && len > 1)
+		return -1;
+	for (size_t i = 0; i < len; i++)
+		prefix = prefix * 10 + (unsigned int)(text[i] - '0');
+	return prefix <= max ? (int)prefix : -1;
+}
+
+static void
+clear_host_bits(struct net *net)
+{
+	for (unsigned int i = 0; i < sizeof(net->addr.octets); i++) {
+		unsigned int kept =
+		    net->prefix > i * 8 ? net->prefix - i * 8 : 0;
+
+		if (kept < 8)
+			net->addr.octets[i] &= (uint8_t)(0xff00 >> kept);
+	}
+}
+
+/* The part before the slash, by the rules of netaddr_parse(). */
+static int
+parse_address(const char *text, size_t len, struct netaddr *addr_r)
+{
+	char copy[NETADDR_TEXT_MAX];
+
+	if (len >= sizeof(copy))
+		return -1;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	return netaddr_parse(copy, addr_r);
+}
+
+/* Sets the prefix length from what follows the slash (NULL: one host). The
+ * text counts from the left of an IPv4-mapped address, front = 96 bits more. */
+static int
+set_prefix(struct net *net, const char *text, unsigned int front,
+    const char *given, struct err *e)
+{
+	unsigned int width = net->addr.family == NETADDR_INET ? 32 : 128;
+	int prefix = (int)(front + width);
+
+	if (text != NULL)
+		prefix = parse_prefix(text, front + width);
+	if (prefix == 0 || prefix == (int)front) {
+		err_set(e,
+		    "\"%s\": that is every address; the prefix length must be "
+		    "from %u to %u",
+		    given, front + 1, front + width);
+		return -1;
+	}
+	if (prefix < (int)front) {
+		err_set(e,
+		    "\"%s\": the prefix length must be a number from %u to %u "
+		    "without leading zeros",
+		    given, front + 1, front + width);
+		return -1;
+	}
+	net->prefix = (unsigned int)prefix - front;
+	return 0;
+}
+
+static int
+check_host_bits(const struct net *net, const char *given, struct err *e)
+{
+	struct net right = *net;
+	char text[NET_TEXT_MAX];
+
+	clear_host_bits(&right);
+	if (memcmp(&right.addr.octets, &net->addr.octets, 16) == 0)
+		return 0;
+	net_format(&right, text);
+	err_set(e, "\"%s\": host bits are set; the network is %s", given, text);
+	return -1;
+}
+
+static int
+parse_net(const char *text, struct net *net_r, struct err *e)
+{
+	const char *address = text[0] == '!' ? text + 1 : text;
+	size_t len = strcspn(address, "/");
+	const char *prefix = address[len] == '/' ? address + len + 1 : NULL;
+	char given[QUOTE_MAX + 4];
+	bool mapped;
+
+	*net_r = no_net;
+	net_r->excluded = text[0] == '!';
+	quote(text, given);
+	if (parse_address(address, len, &net_r->addr) != 0) {
+		err_set(e,
+		    "\"%s\": not an IP network; allowed is ADDRESS or "
+		    "ADDRESS/PREFIX, after a \"!\" to exclude it, such as "
+		    "10.0.0.0/8, fd00::/8 or !10.0.0.1",
+		    given);
+		return -1;
+	}
+	mapped = net_r->addr.family == NETADDR_INET &&
+	    memchr(address, ':', len) != NULL;
+	if (set_prefix(net_r, prefix, mapped ? 96 : 0, given, e) != 0)
+		return -1;
+	return check_host_bits(net_r, given, e);
+}
+
+void
+net_format(const struct net *n, char text_r[NET_TEXT_MAX])
+{
+	char address[NETADDR_TEXT_MAX];
+
+	netaddr_format(&n->addr, address);
+	if (n->addr.family == NETADDR_NONE)
+		(void)snprintf(text_r, NET_TEXT_MAX, "-");
+	else
+		(void)snprintf(text_r, NET_TEXT_MAX, "%s%s/%u",
+		    n->excluded ? "!" : "", address, n->prefix);
+}
+
+struct netset *
+netset_new(void)
+{
+	return calloc(1, sizeof(struct netset));
+}
+
+void
+netset_free(struct netset **set)
+{
+	if (set == NULL || *set == NULL)
+		return;
+	netindex_free(&(*set)->inet);
+	netindex_free(&(*set)->inet6);
+	free((*set)->nets);
+	free(*set);
+	*set = NULL;
+}
+
+static int
+make_room(struct netset *set)
+{
+	size_t room = set->room > 0 ? set->room * 2 : 16;
+	struct net *nets;
+
+	if (set->count < set->room)
+		return 0;
+	if (set->count >= NETINDEX_MAX)
+		return -1;
+	nets = reallocarray(set->nets, room, sizeof(*nets));
+	if (nets == NULL)
+		return -1;
+	set->nets = nets;
+	set->room = room;
+	return 0;
+}
+
+int
+netset_add(struct netset *set, const char *text, struct err *e)
+{
+	struct net net;
+
+	if (set->sealed) {
+		err_set(e, "the set of networks is complete already");
+		return -1;
+	}
+	if (parse_net(text != NULL ? text : "", &net, e) != 0)
+		return -1;
+	if (make_room(set) != 0) {
+		err_set(e, "no memory for another network");
+		return -1;
+	}
+	set->nets[set->count++] = net;
+	return 0;
+}
+
+/* IPv4 first, then by address; a network before those inside it. */
+static int
+compare_places(const struct net *a, const struct net *b)
+{
+	int order;
+
+	if (a->addr.family != b->addr.family)
+		return a->addr.family < b->addr.family ? -1 : 1;
+	order = memcmp(a->addr.octets, b->addr.octets, sizeof(a->addr.octets));
+	if (order != 0)
+		return order;
+	if (a->prefix != b->prefix)
+		return a->prefix < b->prefix ? -1 : 1;
+	return 0;
+}
+
+static int
+compare_nets(const void *a, const void *b)
+{
+	return compare_places(a, b);
+}
+
+/* nets is sorted, so that the same prefix stands side by side. */
+static int
+check_conflicts(const struct net *nets, size_t count, struct err *e)
+{
+	for (size_t i = 1; i < count; i++) {
+		struct net net = nets[i];
+		char text[NET_TEXT_MAX];
+
+		if (compare_places(&nets[i - 1], &net) != 0 ||
+		    nets[i - 1].excluded == net.excluded)
+			continue;
+		net.excluded = false;
+		net_format(&net, text);
+		err_set(e, "%s is both listed and excluded", text);
+		return -1;
+	}
+	return 0;
+}
+
+static size_t
+remove_duplicates(struct net *nets, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (kept == 0 || compare_places(&nets[kept - 1], &nets[i]) != 0)
+			nets[kept++] = nets[i];
+	return kept;
+}
+
+static size_t
+count_inet(const struct netset *set)
+{
+	size_t n = 0;
+
+	while (n < set->count && set->nets[n].addr.family == NETADDR_INET)
+		n++;
+	return n;
+}
+
+static int
+check_everybody(const struct net *nets, size_t count, const char *family,
+    struct err *e)
+{
+	if (!netindex_lists_everybody(nets, count))
+		return 0;
+	err_set(e, "the listed networks add up to every %s address", family);
+	return -1;
+}
+
+int
+netset_seal(struct netset *set, struct err *e)
+{
+	const struct net *inet6;
+	size_t count;
+
+	if (set->sealed)
+		return 0;
+	if (set->count > 0)
+		qsort(set->nets, set->count, sizeof(set->nets[0]),
+		    compare_nets);
+	if (check_conflicts(set->nets, set->count, e) != 0)
+		return -1;
+	set->count = remove_duplicates(set->nets, set->count);
+	set->inet6_at = count_inet(set);
+	count = set->count - set->inet6_at;
+	inet6 = count > 0 ? &set->nets[set->inet6_at] : NULL;
+	if (check_everybody(set->nets, set->inet6_at, "IPv4", e) != 0 ||
+	    check_everybody(inet6, count, "IPv6", e) != 0)
+		return -1;
+	set->inet = netindex_new(set->nets, set->inet6_at);
+	set->inet6 = netindex_new(inet6, count);
+	if (set->inet == NULL || set->inet6 == NULL) {
+		netindex_free(&set->inet);
+		netindex_free(&set->inet6);
+		err_set(e, "no memory for %zu networks", set->count);
+		return -1;
+	}
+	set->sealed = true;
+	return 0;
+}
+
+bool
+netset_contains(const struct netset *set, const struct netaddr *addr,
+    struct net *best_r)
+{
+	size_t place = NETINDEX_NOBODY;
+	bool listed = false;
+
+	if (best_r != NULL)
+		*best_r = no_net;
+	if (!set->sealed)
+		return false;
+	switch (addr->family) {
+	case NETADDR_INET:
+		place = netindex_find(set->inet, addr, &listed);
+		break;
+	case NETADDR_INET6:
+		place = netindex_find(set->inet6, addr, &listed);
+		if (place != NETINDEX_NOBODY)
+			place += set->inet6_at;
+		break;
+	case NETADDR_NONE:
+		break;
+	}
+	if (best_r != NULL && place != NETINDEX_NOBODY)
+		*best_r = set->nets[place];
+	return listed;
+}
+
+size_t
+netset_count(const struct netset *set)
+{
+	return set->sealed ? set->count : 0;
+}
+
+struct net
+netset_get(const struct netset *set, size_t i)
+{
+	return i < netset_count(set) ? set->nets[i] : no_net;
+}
