@@ -39,10 +39,10 @@ struct node {
 /* FANOUT^11 keys are more than the ranges of NETINDEX_MAX networks. */
 #define LEVELS_MAX 11
 
-/* Who decides in a range: the place of a network and whether it is excluded,
- * so that a yes or no need not look at the network itself. */
-#define OWNER(place, excluded) ((uint32_t)(place) << 1 | ((excluded) ? 1U : 0U))
-#define NOBODY                 UINT32_MAX
+/* Who decides in a range: the length of its prefix and whether it is excluded.
+ * With the address that was asked for, this says which network it is. */
+#define DECIDER(net) ((uint16_t)((net)->prefix << 1 | (net)->excluded))
+#define NOBODY       0
 
 /*
  * Range i goes from starts[i] to the next start; the first starts at zero.
@@ -51,7 +51,7 @@ struct node {
  */
 struct netindex {
 	struct node *starts; /* all levels, one after the other */
-	uint32_t *owner;
+	uint16_t *decider;
 	size_t count;
 	struct {
 		const struct node *nodes;
@@ -155,16 +155,16 @@ set_key(struct node *nodes, size_t i, struct key key)
 	nodes[i / FANOUT].lo[i % FANOUT] = key.lo;
 }
 
-/* Gives the rest of the space, from start on, to owner. */
+/* Lets decider decide from start on. */
 static void
-give(struct netindex *index, struct key start, uint32_t owner)
+give(struct netindex *index, struct key start, uint16_t decider)
 {
 	size_t i = index->count;
 
 	if (i > 0 && key_eq(get_key(index->starts, i - 1), start))
 		i--;
 	set_key(index->starts, i, start);
-	index->owner[i] = owner;
+	index->decider[i] = decider;
 	index->count = i + 1;
 }
 
@@ -173,7 +173,7 @@ give(struct netindex *index, struct key start, uint32_t owner)
 struct nest {
 	struct {
 		struct key after;
-		uint32_t owner;
+		uint16_t decider;
 	} open[NEST_MAX];
 	size_t depth;
 };
@@ -184,13 +184,13 @@ close_nets(struct netindex *index, struct nest *nest, const struct key *key)
 {
 	while (nest->depth > 0) {
 		struct key after = nest->open[nest->depth - 1].after;
-		uint32_t outer = NOBODY;
+		uint16_t outer = NOBODY;
 
 		if (key != NULL && (key_is_zero(after) || !key_le(after, *key)))
 			return;
 		nest->depth--;
 		if (nest->depth > 0)
-			outer = nest->open[nest->depth - 1].owner;
+			outer = nest->open[nest->depth - 1].decider;
 		if (!key_is_zero(after))
 			give(index, after, outer);
 	}
@@ -204,14 +204,14 @@ sweep(struct netindex *index, const struct net *nets, size_t count)
 	give(index, (struct key){ 0 }, NOBODY);
 	for (size_t i = 0; i < count; i++) {
 		struct key first = key_of(&nets[i].addr);
-		uint32_t owner = OWNER(i, nets[i].excluded);
+		uint16_t decider = DECIDER(&nets[i]);
 
 		close_nets(index, &nest, &first);
 		assert(nest.depth < NEST_MAX);
 		nest.open[nest.depth].after = key_after(first, nets[i].prefix);
-		nest.open[nest.depth].owner = owner;
+		nest.open[nest.depth].decider = decider;
 		nest.depth++;
-		give(index, first, owner);
+		give(index, first, decider);
 	}
 	close_nets(index, &nest, NULL);
 }
@@ -265,8 +265,8 @@ netindex_new(const struct net *nets, size_t count)
 		return NULL;
 	index->starts =
 	    aligned_alloc(CACHE_LINE, room * sizeof(*index->starts));
-	index->owner = calloc(most, sizeof(*index->owner));
-	if (index->starts == NULL || index->owner == NULL) {
+	index->decider = calloc(most, sizeof(*index->decider));
+	if (index->starts == NULL || index->decider == NULL) {
 		netindex_free(&index);
 		return NULL;
 	}
@@ -281,7 +281,7 @@ netindex_free(struct netindex **index)
 	if (index == NULL || *index == NULL)
 		return;
 	free((*index)->starts);
-	free((*index)->owner);
+	free((*index)->decider);
 	free(*index);
 	*index = NULL;
 }
@@ -318,13 +318,12 @@ search_node(const struct node *node, struct key key)
 	return n - above;
 }
 
-size_t
+unsigned int
 netindex_find(const struct netindex *index, const struct netaddr *addr,
     bool *listed_r)
 {
 	struct key key = key_of(addr);
 	size_t at = 0;
-	uint32_t owner;
 
 	for (size_t i = index->levels; i-- > 0;) {
 		at = at * FANOUT + search_node(&index->level[i].nodes[at], key);
@@ -332,7 +331,7 @@ netindex_find(const struct netindex *index, const struct netaddr *addr,
 		if (at >= index->level[i].count)
 			at = index->level[i].count - 1;
 	}
-	owner = index->owner[at];
-	*listed_r = owner != NOBODY && (owner & 1) == 0;
-	return owner != NOBODY ? owner >> 1 : NETINDEX_NOBODY;
+	*listed_r =
+	    index->decider[at] != NOBODY && (index->decider[at] & 1) == 0;
+	return index->decider[at] >> 1;
 }

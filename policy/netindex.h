@@ -15,8 +15,7 @@
  */
 struct netindex;
 
-#define NETINDEX_MAX    ((size_t)INT32_MAX / 4)
-#define NETINDEX_NOBODY SIZE_MAX
+#define NETINDEX_MAX ((size_t)INT32_MAX / 4)
 
 /* nets: of one family, host bits clear, prefix 1 or longer, each place once, in
  * the order of a sealed netset. Borrowed for the call; there may be none. NULL:
@@ -25,10 +24,10 @@ struct netindex *netindex_new(const struct net *nets, size_t count);
 /* Frees and nulls; NULL is allowed. */
 void netindex_free(struct netindex **index);
 
-/* Which of the nets (from 0) decides about an address of their family?
- * NETINDEX_NOBODY: none covers it. listed_r: it does, and is not excluded. */
-size_t netindex_find(const struct netindex *index, const struct netaddr *addr,
-    bool *listed_r);
+/* How long is the prefix of the network that decides about an address of this
+ * family? 0: none covers it. listed_r: one does, and it is not excluded. */
+unsigned int netindex_find(const struct netindex *index,
+    const struct netaddr *addr, bool *listed_r);
 
 /*
  * Do the listed networks leave no address out? Exclusions do not help: whoever

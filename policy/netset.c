@@ -20,7 +20,6 @@ struct netset {
 	bool sealed;
 	struct netindex *inet;
 	struct netindex *inet6;
-	size_t inet6_at; /* the place of the first IPv6 network */
 };
 
 static const struct net no_net = { .addr = { .family = NETADDR_NONE } };
@@ -64,13 +63,13 @@ parse_prefix(const char *text, unsigned int max)
 static void
 clear_host_bits(struct net *net)
 {
-	for (unsigned int i = 0; i < sizeof(net->addr.octets); i++) {
-		unsigned int kept =
-		    net->prefix > i * 8 ? net->prefix - i * 8 : 0;
+	uint8_t *octets = net->addr.octets;
+	unsigned int whole = net->prefix / 8;
 
-		if (kept < 8)
-			net->addr.octets[i] &= (uint8_t)(0xff00 >> kept);
-	}
+	if (whole == sizeof(net->addr.octets))
+		return;
+	octets[whole] &= (uint8_t)(0xff00 >> net->prefix % 8);
+	memset(octets + whole + 1, 0, sizeof(net->addr.octets) - whole - 1);
 }
 
 /* The part before the slash, by the rules of netaddr_parse(). */
@@ -300,7 +299,7 @@ int
 netset_seal(struct netset *set, struct err *e)
 {
 	const struct net *inet6;
-	size_t count;
+	size_t inet_count, inet6_count;
 
 	if (set->sealed)
 		return 0;
@@ -310,14 +309,14 @@ netset_seal(struct netset *set, struct err *e)
 	if (check_conflicts(set->nets, set->count, e) != 0)
 		return -1;
 	set->count = remove_duplicates(set->nets, set->count);
-	set->inet6_at = count_inet(set);
-	count = set->count - set->inet6_at;
-	inet6 = count > 0 ? &set->nets[set->inet6_at] : NULL;
-	if (check_everybody(set->nets, set->inet6_at, "IPv4", e) != 0 ||
-	    check_everybody(inet6, count, "IPv6", e) != 0)
+	inet_count = count_inet(set);
+	inet6_count = set->count - inet_count;
+	inet6 = inet6_count > 0 ? &set->nets[inet_count] : NULL;
+	if (check_everybody(set->nets, inet_count, "IPv4", e) != 0 ||
+	    check_everybody(inet6, inet6_count, "IPv6", e) != 0)
 		return -1;
-	set->inet = netindex_new(set->nets, set->inet6_at);
-	set->inet6 = netindex_new(inet6, count);
+	set->inet = netindex_new(set->nets, inet_count);
+	set->inet6 = netindex_new(inet6, inet6_count);
 	if (set->inet == NULL || set->inet6 == NULL) {
 		netindex_free(&set->inet);
 		netindex_free(&set->inet6);
@@ -332,27 +331,30 @@ bool
 netset_contains(const struct netset *set, const struct netaddr *addr,
     struct net *best_r)
 {
-	size_t place = NETINDEX_NOBODY;
+	unsigned int prefix = 0;
 	bool listed = false;
 
-	if (best_r != NULL)
-		*best_r = no_net;
-	if (!set->sealed)
-		return false;
-	switch (addr->family) {
-	case NETADDR_INET:
-		place = netindex_find(set->inet, addr, &listed);
-		break;
-	case NETADDR_INET6:
-		place = netindex_find(set->inet6, addr, &listed);
-		if (place != NETINDEX_NOBODY)
-			place += set->inet6_at;
-		break;
-	case NETADDR_NONE:
-		break;
+	if (set->sealed) {
+		switch (addr->family) {
+		case NETADDR_INET:
+			prefix = netindex_find(set->inet, addr, &listed);
+			break;
+		case NETADDR_INET6:
+			prefix = netindex_find(set->inet6, addr, &listed);
+			break;
+		case NETADDR_NONE:
+			break;
+		}
 	}
-	if (best_r != NULL && place != NETINDEX_NOBODY)
-		*best_r = set->nets[place];
+	if (best_r == NULL)
+		return listed;
+	*best_r = no_net;
+	if (prefix > 0) {
+		best_r->addr = *addr;
+		best_r->prefix = prefix;
+		best_r->excluded = !listed;
+		clear_host_bits(best_r);
+	}
 	return listed;
 }
 
