@@ -19,10 +19,15 @@
 #include "policy/netset.h"
 #include "policy/owner.h"
 
+/* POSIX's portable user names (3.437). */
 static int
 check_name(const char *text, struct err *e)
 {
-	if (strpbrk(text, "/: ") != NULL) {
+	static const char portable[] = "abcdefghijklmnopqrstuvwxyz"
+				       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				       "0123456789._-";
+
+	if (*text == '-' || text[strspn(text, portable)] != '\0') {
 		err_set(e, "is no name of a user or group");
 		return -1;
 	}
@@ -245,7 +250,7 @@ load_map(struct loader *l, const struct block *b)
 		goto out;
 	if (files_read(path, &text, &len, &e) < 0) {
 		report_error(&l->r, line, "senders.map",
-		    REPORT_QUOTE ": %s; allowed: a file that postern can read",
+		    REPORT_PATH ": %s; allowed: a file that postern can read",
 		    path, e.text);
 		goto out;
 	}

@@ -88,8 +88,8 @@ load_ca_file(struct loader *l, const struct block *b, struct conf_imap *imap)
 		return;
 	if (files_check_readable(path, &e) < 0)
 		report_error(&l->r, line, "imap.ca_file",
-		    REPORT_QUOTE ": %s; allowed: a file of CA certificates in "
-				 "PEM that postern can read",
+		    REPORT_PATH ": %s; allowed: a file of CA certificates in "
+				"PEM that postern can read",
 		    path, e.text);
 }
 
@@ -111,10 +111,10 @@ load_secret(struct loader *l, const struct block *b, struct conf_imap *imap)
 	}
 	if (files_read_secret(path, &imap->proxy_password, &e) < 0)
 		report_error(&l->r, line, "imap.proxy_password_file",
-		    REPORT_QUOTE ": %s; allowed: a file with the password of "
-				 "proxy_user in one line of 1 to %d octets, "
-				 "owned by the user that starts postern and of "
-				 "mode 0600",
+		    REPORT_PATH ": %s; allowed: a file with the password of "
+				"proxy_user in one line of 1 to %d octets, "
+				"owned by the user of postern and of "
+				"mode 0600",
 		    path, e.text, FILES_SECRET_MAX);
 	free(path);
 }

@@ -7,8 +7,9 @@
 /* No more lines than this are kept; the errors after it are still counted. */
 #define REPORT_LINES_MAX 500
 
-/* How much of a value a message repeats. */
+/* How much of a value, and of a path, a message repeats. */
 #define REPORT_QUOTE "\"%.80s\""
+#define REPORT_PATH  "\"%.400s\""
 
 /*
  * Writes lines into a conf_report. A line that cannot be kept (no memory) is

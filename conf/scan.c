@@ -332,6 +332,7 @@ unknown_name(struct scanner *s)
 	const char *near = option_suggest(s->section, s->value);
 	char label[OPTION_LABEL_MAX + 32];
 
+	s->scan->statements++;
 	(void)snprintf(label, sizeof(label), "%s%s%.60s", section,
 	    *section == '\0' ? "" : ".", s->value);
 	if (near != NULL)

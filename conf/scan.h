@@ -19,7 +19,7 @@ struct scan {
 	struct scan_block *blocks; /* in the order of the file */
 	size_t block_count;
 	unsigned int lines[OPTION_COUNT]; /* where it was last given, or 0 */
-	size_t statements;
+	size_t statements;                /* unknown ones included */
 };
 
 #define SCAN_BLOCKS_MAX 256
