@@ -20,6 +20,7 @@
 struct transport {
 	struct event_base *base;
 	CURLM *multi;
+	CURLSH *share; /* TLS sessions, to be resumed by the next one */
 	struct event *timer;
 };
 
@@ -322,8 +323,11 @@ transport_new(struct event_base *base)
 		return NULL;
 	t->base = base;
 	t->multi = curl_multi_init();
+	t->share = curl_share_init();
 	t->timer = event_new(base, -1, 0, time_has_come, t);
-	if (t->multi == NULL || t->timer == NULL) {
+	if (t->multi == NULL || t->timer == NULL || t->share == NULL ||
+	    curl_share_setopt(t->share, CURLSHOPT_SHARE,
+		CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK) {
 		transport_free(&t);
 		return NULL;
 	}
@@ -344,6 +348,8 @@ transport_free(struct transport **transport)
 		return;
 	if (t->multi != NULL)
 		(void)curl_multi_cleanup(t->multi);
+	if (t->share != NULL)
+		(void)curl_share_cleanup(t->share);
 	if (t->timer != NULL)
 		event_free(t->timer);
 	free(t);
@@ -373,6 +379,7 @@ set_options(struct exchange *x, const struct endpoint *endpoint,
     const char *ca_file, uint64_t timeout_ms)
 {
 	return SET(CURLOPT_URL, endpoint->url) &&
+	    SET(CURLOPT_SHARE, x->transport->share) &&
 	    SET(CURLOPT_PROTOCOLS_STR, endpoint->starttls ? "imap" : "https") &&
 	    SET(CURLOPT_CONNECT_ONLY, 1L) && SET(CURLOPT_FRESH_CONNECT, 1L) &&
 	    SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_QUICK_EXIT, 1L) &&

@@ -159,7 +159,7 @@ class Server:
         self.stopper, self.stop = socket.socketpair()
         self.listener = socket.create_server(('127.0.0.1', port), backlog=128)
         self.port = self.listener.getsockname()[1]
-        self.threads = [threading.Thread(target=self.accept)]
+        self.threads = [threading.Thread(target=self.accept, daemon=True)]
         self.threads[0].start()
 
     def accept(self):
@@ -167,7 +167,7 @@ class Server:
             ready = select.select([self.listener, self.stopper], [], [])[0]
             if self.stopper in ready:
                 return
-            thread = threading.Thread(target=self.serve,
+            thread = threading.Thread(target=self.serve, daemon=True,
                                       args=(self.listener.accept()[0],))
             with self.lock:
                 self.threads.append(thread)
@@ -194,9 +194,9 @@ class Server:
 
     def close(self):
         self.stop.send(b'x')
-        self.listener.close()
-        for thread in self.threads:
+        for thread in self.threads:  # the first one adds no more then
             thread.join(10)
+        self.listener.close()
         self.stop.close()
         self.stopper.close()
 
