@@ -343,10 +343,12 @@ domainset_free(struct domainset **set)
 
 	if (*set == NULL)
 		return;
-	HASH_ITER(hh, (*set)->entries, entry, next)
-	{
-		HASH_DEL((*set)->entries, entry);
+	entry = (*set)->entries;
+	HASH_CLEAR(hh, (*set)->entries);
+	while (entry != NULL) {
+		next = entry->hh.next;
 		free(entry);
+		entry = next;
 	}
 	free(*set);
 	*set = NULL;

@@ -19,8 +19,8 @@ struct login {
  * before or after, not UTF-8, has a byte below 0x20 or 0x7f, a NUL, leading or
  * trailing space, or an empty local part or domain. raw need not end in NUL.
  */
-int login_normalise(
-    const char *raw, size_t len, const char *realm, struct login *login_r);
+int login_normalise(const char *raw, size_t len, const char *realm,
+    struct login *login_r);
 
 /* The part after the last '@', or "". */
 const char *login_domain(const struct login *login);
@@ -31,7 +31,7 @@ void login_local(const struct login *login, char local_r[LOGIN_MAX + 1]);
  * Decodes xtext (RFC 3461, 4) once: sendmail reports logins in it. -1 when it
  * is not xtext or does not fit into size with its NUL, or decodes to a NUL.
  */
-int login_xtext_decode(
-    const char *text, char *out_r, size_t size, size_t *len_r);
+int login_xtext_decode(const char *text, char *out_r, size_t size,
+    size_t *len_r);
 
 #endif

@@ -66,10 +66,12 @@ owners_free(struct owners **owners)
 		(*owners)->patterns = pattern->next;
 		free(pattern);
 	}
-	HASH_ITER(hh, (*owners)->grants, grant, next)
-	{
-		HASH_DEL((*owners)->grants, grant);
+	grant = (*owners)->grants;
+	HASH_CLEAR(hh, (*owners)->grants);
+	while (grant != NULL) {
+		next = grant->hh.next;
 		free(grant);
+		grant = next;
 	}
 	free(*owners);
 	*owners = NULL;
@@ -220,9 +222,10 @@ key_build(bool fold, const char *local, size_t local_len, const char *domain,
 	size_t len = 0;
 
 	if (local != NULL) {
-		while (len < local_len) {
-			key_r[len] = fold ? text_lower(local[len]) : local[len];
-			len++;
+		memcpy(key_r, local, local_len);
+		for (; len < local_len; len++) {
+			if (fold)
+				key_r[len] = text_lower(key_r[len]);
 		}
 		key_r[len++] = '@';
 	}
@@ -293,10 +296,10 @@ reader_fail(struct reader *r, const char *piece, size_t len,
 	struct err e;
 	size_t n = len < sizeof(shown) - 1 ? len : sizeof(shown) - 1;
 
+	memcpy(shown, piece, n);
 	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)piece[i];
-
-		shown[i] = c < ' ' || c > '~' ? '?' : piece[i];
+		if (shown[i] < ' ' || shown[i] > '~')
+			shown[i] = '?';
 	}
 	shown[n] = '\0';
 	err_set(&e, "'%s': %s", shown, allowed);

@@ -23,8 +23,8 @@ void owners_free(struct owners **owners);
 
 /* A pattern of the addresses that are a login's own, e.g. "%u@%d": %u is its
  * local part, %d its domain, %% a percent sign. -1 with the reason in e. */
-int owners_add_pattern(
-    struct owners *owners, const char *pattern, struct err *e);
+int owners_add_pattern(struct owners *owners, const char *pattern,
+    struct err *e);
 
 /*
  * Adds a map: lines "address-or-@domain  login[, login...]", '#' comments,

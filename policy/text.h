@@ -23,7 +23,9 @@ text_is_alnum(unsigned char c)
 static inline char
 text_lower(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	if (c >= 'A' && c <= 'Z')
+		return (char)(c - 'A' + 'a');
+	return c;
 }
 
 /* The value of a hexadecimal digit of either case, or -1. */

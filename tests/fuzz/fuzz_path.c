@@ -52,10 +52,10 @@ check_local(const struct path *path)
 		n = text_utf8_decode(path->local + i, len - i, &code);
 		REQUIRE(n > 0);
 		REQUIRE(!text_is_control(code));
-		if (code == '@' || code == '%' || code == '!' ||
-		    (code == ':' && path->local[i + 1] == ':'))
+		if (code == '@' || code == '%' || code == '!')
 			active = true;
 	}
+	active = active || strstr(path->local, "::") != NULL;
 	REQUIRE(path->routed || !active);
 }
 
@@ -109,7 +109,7 @@ check_brackets(const char *raw, size_t len, const struct path *path)
 {
 	struct path bare;
 
-	if (path->form != PATH_MAILBOX || raw[1] == '@')
+	if (path->form != PATH_MAILBOX || len < 2 || raw[1] == '@')
 		return;
 	path_parse_mailbox(raw + 1, len - 2, &bare);
 	REQUIRE(bare.form == path->form && bare.kind == path->kind);

@@ -212,7 +212,7 @@ check_rows(const struct row *rows, size_t count, bool smtputf8)
 }
 
 #define CHECK_ROWS(rows, smtputf8) \
- check_rows(rows, sizeof(rows) / sizeof(rows[0]), smtputf8)
+ check_rows(rows, sizeof(rows) / sizeof((rows)[0]), smtputf8)
 
 static void
 test_names(void **state)

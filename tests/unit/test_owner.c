@@ -225,7 +225,7 @@ test_pattern_shapes(void **state)
 		{ "%u.x@%d", "alice@a.example", "alice.x@a.example", true },
 		{ "%d-%u@b.example", "alice@a.example",
 		    "a.example-alice@b.example", true },
-		{ "%d-%u@b.example", "alice", "alice@b.example", false },
+		{ "%d-%u@b.example", "alice", "-alice@b.example", false },
 		{ "a%%%u@%d", "alice@a.example", "a%alice@a.example", true },
 		{ "@%u.b.example", "Alice@a.example", "x@alice.b.example",
 		    true },
@@ -332,6 +332,7 @@ test_map(void **state)
 	/* the empty local part is an address, not the whole domain */
 	check(o, "judy@example.org", "\"\"@example.org", true);
 	check(o, "judy@example.org", "x@example.org", false);
+	check(o, "judy@example.org", "+x@example.org", false);
 	check(o, "bob@example.org", "x@xn--bcher-kva.example", true);
 	check(o, "kim@example.org", "y@example.org", true);
 	check(o, "leo@example.org", "z@example.org", true);
