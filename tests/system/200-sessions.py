@@ -82,7 +82,7 @@ def refused_among_good(lab, mta):
         got += [s.rcpt(FAR).code, s.message(sender, BOB).code]
         lab.tap.equal(mta + "one refused recipient does not harm the others",
                       got, [250, 250, 550, 250, 250])  # fmt: skip
-        row = lab.postern.decision(sender, "message", "permit")
+        row = lab.postern.decision(sender, stage="message", verdict="permit")
         lab.tap.equal(mta + "the message's line counts what was accepted",
                       row.get("recipients"), "2")  # fmt: skip
 

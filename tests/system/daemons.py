@@ -5,6 +5,7 @@ Each is configured from the fragment that contrib/ has for it, read as it
 stands, plus what only a test wants.
 """
 
+import contextlib
 import glob
 import os
 import re
@@ -147,7 +148,8 @@ class Dovecot(Daemon):
 
     def signal_all(self, number):
         for pid in self.children():
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 DOVECOT_CONF = """!include {fragment}
@@ -227,9 +229,9 @@ class Postfix:
             return None
         return re.search(pattern, line).group(1)
 
-    def delivered(self):
+    def delivered(self, since=0):
         """Every recipient anything was delivered for, in whatever way."""
-        lines = self.log.find(r"/discard\[.*status=sent")
+        lines = self.log.find(r"/discard\[.*status=sent", since)
         return {re.search(r" to=<([^>]*)>", line).group(1) for line in lines}
 
     def settle(self):
@@ -316,7 +318,8 @@ class Sendmail(Daemon):
     def start(self, wide_open=True, milter=True):
         if not os.path.isdir(self.root):
             self.unpack()
-        os.makedirs(self.queue, mode=0o700, exist_ok=True)
+        shutil.rmtree(self.queue, ignore_errors=True)
+        os.makedirs(self.queue, mode=0o700)
         write(LAB + "/service.switch", "hosts files\naliases files\npasswd files\n")
         write("/etc/sasl2/Sendmail.conf",
               "pwcheck_method: saslauthd\nsaslauthd_path: %s\nmech_list: PLAIN LOGIN\n"
@@ -451,13 +454,13 @@ class Postern(Daemon):
         lines = self.log.find(re.escape("from=<%s>" % sender), since)
         return [parse_line(line) for line in lines]
 
-    def decision(self, sender, stage, verdict, seconds=5.0):
-        """The line of that stage with that verdict; else the last one there is."""
+    def decision(self, sender, seconds=5.0, **want):
+        """The first line about this sender with these values; when there is
+        none in time, the last line there is."""
 
         def found():
-            rows = self.decisions(sender)
-            return [row for row in rows
-                    if (row.get("stage"), row.get("verdict")) == (stage, verdict)]  # fmt: skip
+            return [row for row in self.decisions(sender)
+                    if all(row.get(key) == value for key, value in want.items())]  # fmt: skip
 
         try:
             return wait_for("decision", found, seconds)[0]

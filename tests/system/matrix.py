@@ -55,7 +55,7 @@ def seen(stage, reply):
 
 
 def logged(lab, attempt, want):
-    row = lab.postern.decision(attempt.sender, want.stage, want.verdict)
+    row = lab.postern.decision(attempt.sender, stage=want.stage, verdict=want.verdict)
     keys = ("client", "zone", "listener", "login", "identity", "stage", "verdict", "reason")
     return {key: row.get(key) for key in keys}
 
