@@ -8,6 +8,7 @@
 #include "milter/filter.h"
 
 #include <ctype.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,8 @@
 struct door {
 	unsigned int magic;
 	bool is_sendmail; /* logins come in xtext */
+	bool saw_mail;
+	bool early_login; /* {auth_*} came before MAIL: not to be trusted */
 	struct session *session;
 };
 
@@ -112,16 +115,37 @@ tell_lost(SMFICTX *ctx)
 	return tell(ctx, &answer);
 }
 
+/*
+ * libmilter falls back to an earlier stage's value, so a login that the MTA
+ * states before MAIL outlives the STARTTLS that ends it. We ask for none there;
+ * an MTA that was configured to send it all the same gets no login believed.
+ */
+static void
+watch_for_early_login(SMFICTX *ctx, struct door *door)
+{
+	static atomic_bool told;
+
+	if (door->saw_mail || door->early_login ||
+	    (macro(ctx, "{auth_type}") == NULL &&
+		macro(ctx, "{auth_authen}") == NULL))
+		return;
+	door->early_login = true;
+	if (!atomic_exchange(&told, true))
+		log_event(gate_log(the_gate), LOG_LEVEL_ALARM,
+		    "the MTA sends {auth_*} at connect or HELO, where it goes "
+		    "stale: no login is believed; send it at MAIL only");
+}
+
 static bool
 ask_for_macros(SMFICTX *ctx)
 {
-	/* TLS and AUTH at MAIL and not earlier: libmilter falls back to an
-	 * earlier stage's value, and a login can end with STARTTLS. */
+	/* TLS and AUTH at MAIL, AUTH not earlier. */
 	static const struct {
 		int stage;
 		const char *names;
 	} wanted[] = {
 		{ SMFIM_CONNECT, "v {daemon_name} {if_name} {if_addr}" },
+		{ SMFIM_HELO, "{tls_version} {cipher} {cipher_bits}" },
 		{ SMFIM_ENVFROM,
 		    "i {auth_type} {auth_authen} {auth_ssf} {tls_version} "
 		    "{cipher} {cipher_bits} {mail_addr}" },
@@ -188,8 +212,11 @@ on_connect(SMFICTX *ctx, char *hostname, _SOCK_ADDR *address)
 static sfsistat
 on_helo(SMFICTX *ctx, char *name)
 {
-	(void)ctx;
+	struct door *door = door_of(ctx);
+
 	(void)name;
+	if (door != NULL)
+		watch_for_early_login(ctx, door);
 	return SMFIS_CONTINUE;
 }
 
@@ -231,7 +258,11 @@ on_mail(SMFICTX *ctx, char **argv)
 
 	if (door == NULL || door->session == NULL)
 		return tell_lost(ctx);
-	read_login(ctx, door->is_sendmail, login, &event);
+	door->saw_mail = true;
+	if (door->early_login)
+		event.mechanism = NULL;
+	else
+		read_login(ctx, door->is_sendmail, login, &event);
 	session_mail(door->session, &event, &answer);
 	return tell(ctx, &answer);
 }

@@ -231,15 +231,19 @@ stop(struct daemon *d)
 	socket_remove(d->conf);
 }
 
+/* Whoever started us may have ignored them, and an ignored signal never comes
+ * to sigwait(). */
 static void
 block_signals(sigset_t *set_r)
 {
+	static const int handled[] = { SIGHUP, SIGINT, SIGTERM, SIGUSR1 };
+
 	(void)sigemptyset(set_r);
-	(void)sigaddset(set_r, SIGHUP);
-	(void)sigaddset(set_r, SIGINT);
-	(void)sigaddset(set_r, SIGTERM);
-	(void)sigaddset(set_r, SIGUSR1);
+	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
+		(void)sigaddset(set_r, handled[i]);
 	(void)pthread_sigmask(SIG_BLOCK, set_r, NULL);
+	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
+		(void)signal(handled[i], SIG_DFL);
 	(void)signal(SIGPIPE, SIG_IGN);
 }
 
