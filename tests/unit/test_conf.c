@@ -17,7 +17,6 @@
 #include "conf/options.h"
 #include "conf/report.h"
 #include "conf/value.h"
-#include "tests/lib/tsv.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -664,60 +663,6 @@ warnings_are_no_errors(void **state)
 	assert_int_equal(failures, 0);
 }
 
-/* The rows of the acceptance cases that are about configured networks. DESIGN
- * knows two halves of the Internet to be all of it: an error is as good. */
-static void
-acceptance_cases_of_networks(void **state)
-{
-	const char *srcdir = getenv("srcdir");
-	char name[512];
-	struct tsv *table;
-	size_t rows = 0;
-	unsigned int failures = 0;
-
-	(void)state;
-	(void)snprintf(name, sizeof(name), "%s/tests/data/netclass.tsv",
-	    srcdir != NULL ? srcdir : ".");
-	table = tsv_load(name);
-	for (size_t i = 0; i < tsv_rows(table); i++) {
-		const char *expected = tsv_cell(table, i, "expected");
-		char text[512];
-		struct conf_report report;
-		struct conf *conf;
-
-		if (strcmp(tsv_cell(table, i, "family"), "-") != 0)
-			continue;
-		rows++;
-		(void)snprintf(text, sizeof(text), "internal = {'%s'}",
-		    tsv_cell(table, i, "networks"));
-		for (char *p = text; *p != '\0'; p++) {
-			if (p[0] == ',' && p[1] == ' ')
-				p[1] = '\'';
-		}
-		for (char *comma = strchr(text, ','); comma != NULL;
-		     comma = strchr(comma + 2, ',')) {
-			memmove(comma + 1, comma, strlen(comma) + 1);
-			*comma++ = '\'';
-		}
-		conf = load(text, &report);
-		if (report.count == 0 ||
-		    (conf != NULL) !=
-			(strcmp(expected, "config-warn") == 0 &&
-			    report.errors == 0) ||
-		    strstr(report.lines[0], "internal") == NULL) {
-			print_error("%s: %s\n      want: %s\n",
-			    tsv_cell(table, i, "id"), text, expected);
-			print_report(&report);
-			failures++;
-		}
-		conf_free(&conf);
-		conf_report_clear(&report);
-	}
-	tsv_free(&table);
-	assert_int_equal(failures, 0);
-	assert_true(rows >= 11);
-}
-
 /* A word's place in the table is the value of its enum. */
 static void
 words_stand_in_the_order_of_their_enums(void **state)
@@ -768,44 +713,6 @@ words_stand_in_the_order_of_their_enums(void **state)
 	}
 }
 
-/* The annotated sample, with what is commented out switched on, as it would be
- * by somebody who tries every default. */
-static void
-the_sample_file_is_good(void **state)
-{
-	const char *srcdir = getenv("srcdir");
-	char name[512], *text, line[512];
-	struct conf_report report = { NULL, 0, 0 };
-	struct conf *conf;
-	size_t size = 65536, len = 0;
-	FILE *f;
-
-	(void)state;
-	(void)snprintf(name, sizeof(name), "%s/contrib/postern.conf.sample",
-	    srcdir != NULL ? srcdir : ".");
-	f = fopen(name, "re");
-	assert_non_null(f);
-	text = malloc(size);
-	assert_non_null(text);
-	while (fgets(line, sizeof(line), f) != NULL) {
-		const char *p = line + strspn(line, "\t");
-		bool option = p[0] == '#' && p[1] >= 'a' && p[1] <= 'z';
-
-		len += (size_t)snprintf(text + len, size - len, "%s",
-		    option ? p + 1 : line);
-		assert_true(len < size);
-	}
-	(void)fclose(f);
-	conf = conf_load_text("sample", text, len, &text_only, &report);
-	if (conf == NULL || report.count != 0)
-		print_report(&report);
-	assert_non_null(conf);
-	assert_int_equal(report.count, 0);
-	conf_free(&conf);
-	conf_report_clear(&report);
-	free(text);
-}
-
 int
 main(void)
 {
@@ -818,9 +725,7 @@ main(void)
 		cmocka_unit_test(what_is_not_given_has_its_default),
 		cmocka_unit_test(sender_patterns_reach_the_policy),
 		cmocka_unit_test(warnings_are_no_errors),
-		cmocka_unit_test(acceptance_cases_of_networks),
 		cmocka_unit_test(words_stand_in_the_order_of_their_enums),
-		cmocka_unit_test(the_sample_file_is_good),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
