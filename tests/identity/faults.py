@@ -717,8 +717,11 @@ def main():
             if sys.argv[1:] and name not in sys.argv[1:]:
                 continue
             ran += 1
+            start = time.monotonic()
             try:
                 case()
+                if os.environ.get('VERBOSE'):
+                    print(f'ok: {name} ({time.monotonic() - start:.2f} s)')
             except (AssertionError, OSError, subprocess.SubprocessError,
                     ValueError) as error:
                 failed += 1
