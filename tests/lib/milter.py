@@ -257,14 +257,27 @@ class Wire:
             return Reply("gone")
         return self.reply()
 
-    def closed_by_peer(self):
-        """Waits until the filter has closed its side."""
+    def last_words(self, command, data=b""):
+        """Asks and closes the sending side, so that a question which libmilter
+        passes over in silence (it came out of order) ends in Reply("gone")."""
+        self.send(command, data)
+        self.half_close()
+        return self.reply()
+
+    def half_close(self):
         try:
-            while self.sock.recv(65536):
-                pass
-        except ConnectionResetError:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
             pass
-        return True
+
+    def replies(self):
+        """All that is still said until the filter closes."""
+        got = []
+        while True:
+            r = self.reply()
+            if r.gone:
+                return got
+            got.append(r)
 
 
 class Session(Wire):
@@ -278,6 +291,8 @@ class Session(Wire):
         self.lists = dict(
             POSTFIX_MACROS if style == "postfix" else SENDMAIL_MACROS)
         self.protocol = 0
+        self.in_transaction = False
+        self.verbatim = {}  # values that stay as they are
         self.values = {"j": "mail.example.org", "{daemon_name}": daemon_name}
         if style == "postfix":
             self.values["v"] = "Postfix 3.7.11"
@@ -300,7 +315,8 @@ class Session(Wire):
             return r
         self.agreed = struct.unpack("!III", r.data[:12])
         self.protocol = self.agreed[2]
-        if self.protocol & ~offer.protocol:
+        # libmilter takes an offer of no steps at all for one of version 1
+        if offer.protocol and self.protocol & ~offer.protocol:
             raise AssertionError("the filter asks for what was not offered")
         self.asked = {}
         rest = r.data[12:]
@@ -317,6 +333,8 @@ class Session(Wire):
 
     def value(self, name):
         """Postfix takes `{i}` for `i` and back; an absent value is None."""
+        if name in self.verbatim:
+            return self.verbatim[name]
         bare = name.strip("{}")
         for n in (name, bare if len(bare) == 1 else "{" + bare + "}"):
             v = self.values.get(n)
@@ -391,7 +409,7 @@ class Session(Wire):
     def mail(self, path, args=(), resolved=None):
         """path is what the client typed after FROM:."""
         if resolved is None:
-            resolved = plain(path)
+            resolved = "" if isinstance(path, bytes) else plain(path)
         self.values["{mail_addr}"] = resolved
         host = resolved.rpartition("@")[2]
         self.values["{mail_host}"] = host
@@ -400,12 +418,13 @@ class Session(Wire):
             if arg.upper().startswith("AUTH="):
                 self.values["{auth_author}"] = arg[5:]
         r = self.step(MAIL, strings(path, *args))
+        self.in_transaction = r.kind == "continue"
         self.values.pop("{auth_author}", None)
         return r
 
     def rcpt(self, path, args=(), resolved=None, host=None, mailer="smtp"):
         if resolved is None:
-            resolved = plain(path)
+            resolved = "" if isinstance(path, bytes) else plain(path)
         if host is None:
             host = resolved.rpartition("@")[2]
         self.values["{rcpt_addr}"] = resolved
@@ -434,11 +453,13 @@ class Session(Wire):
             if r.kind != "continue":
                 return r
         self.values.pop("i", None)
+        self.in_transaction = False
         return r
 
     def abort(self):
         """RSET, a second EHLO, or an MTA that gave the message up."""
         self.values.pop("i", None)
+        self.in_transaction = False
         return self.send(ABORT)
 
     def quit(self):
@@ -447,6 +468,8 @@ class Session(Wire):
 
     def quit_nc(self):
         """The end of this SMTP session; the connection serves another."""
+        if self.in_transaction:
+            self.abort()
         self.send(QUIT_NC)
         self.log_out()
         for name in TLS_NAMES + CERT_NAMES + ["i", "_"]:
@@ -468,8 +491,12 @@ class Session(Wire):
 
 
 def plain(path):
-    """Roughly what an MTA resolves an ordinary path to."""
+    """Roughly what an MTA resolves a path to: no brackets, no source route."""
     text = path.strip()
     if text.startswith("<") and text.endswith(">"):
         text = text[1:-1]
+    if text.startswith("@") and ":" in text:
+        text = text.partition(":")[2]
+        if text.startswith("@"):  # an address literal has colons, too
+            text = text.rpartition(":")[2]
     return text
