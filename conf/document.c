@@ -2,8 +2,8 @@
 /*
  * libconfuse reads the grammar. Every value is taken as text with its line, so
  * that all judging happens later, in one place, with all errors in one run.
- * libconfuse keeps its lexer in globals: one lock is around each use. It does
- * not survive a failing malloc() everywhere, so memory is asked for beforehand.
+ * libconfuse keeps its lexer in globals: one lock is around each use. Its lexer
+ * ends the process where malloc() fails, so memory is asked for beforehand.
  */
 #include "conf/document.h"
 
@@ -123,7 +123,12 @@ read_grammar(struct document *d, struct reporter *r)
 	(void)pthread_mutex_unlock(&confuse_lock);
 	if (rc == CFG_SUCCESS)
 		return 0;
-	/* what scan_text() let through can only fail for want of memory */
+	/*
+	 * What scan_text() let through can only fail for want of memory, and
+	 * then libconfuse (3.3, cfg_setopt()) may leave a section in its tree
+	 * that is freed already. To lose the tree is better than to walk it.
+	 */
+	d->cfg = NULL;
 	report_no_memory(r);
 	return -1;
 }
