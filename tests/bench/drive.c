@@ -127,7 +127,7 @@ static struct {
 	uint64_t begin, end, cpu_begin;
 	long rss_begin;
 	struct conn *first, *last; /* the queue of pauses, soonest first */
-	struct samples mail, rcpt, session;
+	struct samples mail, rcpt, session, reply; /* reply: to any step */
 } run;
 
 __attribute__((noreturn, format(printf, 1, 2))) static void
@@ -641,6 +641,7 @@ take_reply(struct conn *c, const unsigned char *data, size_t len)
 {
 	uint64_t took = now() - c->asked;
 
+	samples_add(&run.reply, took);
 	if (c->step == STEP_NEGOTIATE) {
 		take_negotiation(c, data + 1, len - 1);
 	} else if (data[0] != SMFIR_CONTINUE) {
@@ -731,15 +732,15 @@ report_load(void)
 
 	printf("sessions=%zu seconds=%.3f rate=%.0f cpu_us=%.2f mail_p50=%u "
 	       "mail_p99=%u rcpt_p50=%u rcpt_p99=%u session_p50=%u "
-	       "session_p99=%u session_max=%u refused=%zu "
+	       "session_p99=%u session_max=%u reply_max=%u refused=%zu "
 	       "rss_before=%ld rss_after=%ld\n",
 	    option.sessions, seconds, (double)option.sessions / seconds,
 	    (double)cpu / 1000.0 / (double)option.sessions,
 	    samples_at(&run.mail, 0.5), samples_at(&run.mail, 0.99),
 	    samples_at(&run.rcpt, 0.5), samples_at(&run.rcpt, 0.99),
 	    samples_at(&run.session, 0.5), samples_at(&run.session, 0.99),
-	    samples_at(&run.session, 1.0), run.refused, run.rss_begin,
-	    milter_rss());
+	    samples_at(&run.session, 1.0), samples_at(&run.reply, 1.0),
+	    run.refused, run.rss_begin, milter_rss());
 }
 
 static void

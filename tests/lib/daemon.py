@@ -205,6 +205,8 @@ class Log:
 class Postern:
     """One daemon. Settings: see the templates; `more` is text at the end."""
 
+    log_to_file = False  # True: nobody reads along, Log stays empty
+
     def __init__(self, imap=None, policy=POLICY, more="", directory=None,
                  **settings):
         self.own_dir = directory is None
@@ -287,15 +289,21 @@ class Postern:
         wrap = shlex.split(os.environ.get("POSTERN_WRAP", ""))
         self.process = subprocess.Popen(
             wrap + [POSTERN, "-c", self.file, "-f"], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self.log_file() if self.log_to_file else subprocess.PIPE,
             pass_fds=self.pass_fds,
             env=dict(os.environ, NOTIFY_SOCKET=path))
         self.pidfd = os.pidfd_open(self.process.pid)
         self.log = Log(os.path.join(self.dir, "log"))
         self.reader = threading.Thread(
-            target=self.log.follow, args=(self.process.stderr,), daemon=True)
+            target=self.log.follow if self.process.stderr else int,
+            args=(self.process.stderr,) if self.process.stderr else (),
+            daemon=True)
         self.reader.start()
         return self
+
+    def log_file(self):
+        return open(os.path.join(self.dir, "log"), "ab")
 
     def start(self):
         self.spawn()
@@ -340,7 +348,8 @@ class Postern:
             self.process.kill()
         self.process.wait()
         self.reader.join(DEADLINE)
-        self.process.stderr.close()
+        if self.process.stderr:
+            self.process.stderr.close()
         os.close(self.pidfd)
         self.notify.close()
         self.process = None
