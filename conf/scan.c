@@ -84,9 +84,11 @@ bad(struct scanner *s, unsigned int line, const char *text)
 static bool
 at(const struct scanner *s, const char *text)
 {
-	size_t n = strlen(text);
-
-	return s->len - s->pos >= n && memcmp(s->text + s->pos, text, n) == 0;
+	for (size_t i = 0; text[i] != '\0'; i++) {
+		if (s->pos + i >= s->len || s->text[s->pos + i] != text[i])
+			return false;
+	}
+	return true;
 }
 
 /* C's and the shell's comments. */
