@@ -2,12 +2,14 @@
 """The daemon's life: it stops when told, at once, and guards its socket."""
 
 import os
+import signal
+import socket
 import subprocess
 import time
 
 import smtp
 from daemons import ALICE, CONFIG, POSTERN, SOCKET
-from world import read, write
+from world import LAB, read, wait_for, write
 
 
 def run(lab):
@@ -16,6 +18,7 @@ def run(lab):
     second_instance(lab)
     refuses_to_start(lab)
     not_root(lab)
+    like_systemd(lab)
 
 
 def stops_at_once(lab):
@@ -70,3 +73,46 @@ def not_root(lab):
     lab.tap.equal("no capability left", int(fields["CapEff"], 16), 0)
     mode = os.stat(SOCKET).st_mode & 0o777
     lab.tap.equal("the socket's mode", oct(mode), oct(0o660))
+
+
+def like_systemd(lab):
+    """As contrib's unit starts it: never root, no privileges, Type=notify."""
+    lab.postern.stop()
+    inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    inbox.bind(LAB + "/notify")
+    os.chmod(LAB + "/notify", 0o666)
+    said = []
+
+    def hears(word):
+        try:
+            said.append(inbox.recv(4096).decode())
+        except BlockingIOError:
+            pass
+        return any(word in text.split("\n") for text in said)
+
+    user = ("setpriv", "--reuid=postern", "--regid=postern", "--groups=" + group_id("postfix"),
+            "--no-new-privs", "--bounding-set=-all", "--")  # fmt: skip
+    lab.postern.launch(user, NOTIFY_SOCKET=LAB + "/notify")
+    wait_for("READY=1", lambda: hears("READY=1"))
+    lab.postern.wait_identity()
+    port = lab.mta.port["submission"]
+    with smtp.connect(lab.world, "inside4", port) as s:
+        lab.tap.equal("as systemd starts it: Postfix can use the socket", s.mail(ALICE).code, 250)
+    for number, first, then in (
+        (signal.SIGUSR1, "RELOADING=1", "READY=1"),
+        (signal.SIGTERM, "STOPPING=1", "STOPPING=1"),
+    ):
+        said.clear()
+        lab.postern.process.send_signal(number)
+        wait_for(then, lambda word=first: hears(word))
+        wait_for(then, lambda word=then: hears(word))
+        lab.tap.true("as systemd starts it: it says " + first, said[0].startswith(first), said)
+    lab.postern.stop()
+    inbox.close()
+    lab.postern.launch()
+    lab.postern.wait_identity()
+
+
+def group_id(name):
+    rows = (line.split(":") for line in read("/etc/group").splitlines())
+    return next(row[2] for row in rows if row[0] == name)

@@ -76,10 +76,10 @@ class Daemon:
         self.process = None
         self.out = LAB + "/" + self.name + ".out"
 
-    def spawn(self, *argv):
+    def spawn(self, *argv, **options):
         with open(self.out, "ab") as out:
             self.process = subprocess.Popen(
-                argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL
+                argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL, **options
             )
 
     def running(self):
@@ -415,11 +415,13 @@ class Postern(Daemon):
         self.launch()
         self.wait_identity()
 
-    def launch(self):
-        """Starts it with the configuration that is there."""
+    def launch(self, wrapper=(), **environment):
+        """Starts it with the configuration that is there. The umask is that of
+        the systemd unit; the socket's mode must not depend on it."""
         os.makedirs(os.path.dirname(SOCKET), exist_ok=True)
         shutil.chown(os.path.dirname(SOCKET), "postern", "postern")
-        self.spawn(POSTERN, "-f", "-c", CONFIG)
+        self.spawn(*wrapper, POSTERN, "-f", "-c", CONFIG, umask=0o077,
+                   env={**os.environ, **environment})  # fmt: skip
         self.wait_ready("a verdict", lambda: self.answers() is not None)
 
     def answers(self, login=None):

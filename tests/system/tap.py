@@ -6,10 +6,9 @@ class Tap:
     def __init__(self):
         self.count = 0
         self.failed = 0
-        self.test = ""
 
-    def begin(self, test):
-        self.test = test
+    @staticmethod
+    def begin(test):
         print("# " + test, flush=True)
 
     def ok(self, name):
