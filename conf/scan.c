@@ -170,7 +170,9 @@ read_string(struct scanner *s)
 		if (c == '\n')
 			break;
 		if (c == '\\') {
-			c = s->pos < s->len ? s->text[s->pos++] : '\0';
+			c = '\0';
+			if (s->pos < s->len)
+				c = s->text[s->pos++];
 			if (c != '\\' && c != '"' && c != '\'') {
 				bad(s, s->line,
 				    "a backslash in a string; only \\\\, \\\" "

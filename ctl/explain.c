@@ -190,15 +190,18 @@ rcpt(struct session *session, struct text path, struct answer *answer_r)
 static void
 put_path(json_t *object, const struct path *path)
 {
-	bool valid = path != NULL && path_is_valid(path);
+	static const struct path none;
+	bool valid;
 
+	if (path == NULL)
+		path = &none;
+	valid = path_is_valid(path);
 	(void)json_object_set_new(object, "valid", json_boolean(valid));
 	(void)json_object_set_new(object, "local",
 	    valid ? json_string(path->local) : json_null());
 	(void)json_object_set_new(object, "domain",
 	    valid ? json_string(path->domain) : json_null());
-	(void)json_object_set_new(object, "routed",
-	    json_boolean(path != NULL && path->routed));
+	(void)json_object_set_new(object, "routed", json_boolean(path->routed));
 }
 
 static void
@@ -270,7 +273,7 @@ judge(struct gate *gate, const struct question *q)
 }
 
 static const char *
-read_question(const json_t *object, struct question *q)
+read_question(json_t *object, struct question *q)
 {
 	const char *key;
 	json_t *value, *item;
@@ -278,7 +281,7 @@ read_question(const json_t *object, struct question *q)
 
 	if (!json_is_object(object))
 		return "not a JSON object";
-	json_object_foreach((json_t *)(uintptr_t)object, key, value)
+	json_object_foreach(object, key, value)
 	{
 		struct text text = { json_string_value(value),
 			json_string_length(value) };

@@ -33,7 +33,7 @@ struct options {
 
 struct daemon {
 	struct conf *conf; /* a copy of its own: the gate's may be reloaded */
-	const char *file;
+	char *file;        /* absolute */
 	struct gate *gate;
 	pthread_t server;
 	atomic_bool failed;
@@ -204,7 +204,7 @@ sleep_until(const struct timespec *at)
  * libmilter in any case, and the MTA tempfails them.
  */
 static void
-stop(struct daemon *d)
+stop(struct daemon *d, const struct conf *conf)
 {
 	struct timespec end, next;
 	pthread_t stopper;
@@ -220,7 +220,7 @@ stop(struct daemon *d)
 	end.tv_nsec %= 1000000000;
 	while (next.tv_sec < end.tv_sec ||
 	    (next.tv_sec == end.tv_sec && next.tv_nsec < end.tv_nsec)) {
-		socket_poke(d->conf->listen);
+		socket_poke(conf->listen);
 		next.tv_nsec += 20000000;
 		next.tv_sec += next.tv_nsec / 1000000000;
 		next.tv_nsec %= 1000000000;
@@ -228,7 +228,7 @@ stop(struct daemon *d)
 			break;
 		sleep_until(&next);
 	}
-	socket_remove(d->conf);
+	socket_remove(conf);
 }
 
 /* Whoever started us may have ignored them, and an ignored signal never comes
@@ -266,44 +266,52 @@ wait_for_end(struct daemon *d, const sigset_t *signals)
 	}
 }
 
-static void
-open_house(struct daemon *d, struct process_identity *identity,
-    const sigset_t *signals)
+/* From here on with the rights that a reload will have: what can be read now
+ * can be read then. */
+static struct gate *
+open_gate(const struct daemon *d, const struct process_identity *identity)
 {
 	struct log *log = log_new(d->conf->log, d->conf->log_format);
 	struct conf *conf;
 	struct rules *rules;
+	struct gate *gate;
 	struct err e;
-	pthread_t tender;
 
 	if (log == NULL)
 		fail(EX_OSERR, "out of memory");
 	if (process_drop_privileges(identity, &e) != 0)
 		fail(EX_NOPERM, e.text);
-	process_identity_clear(identity);
-	/* The rules' own copy, read with the rights that a reload will have:
-	 * what works now works then. */
 	conf = load(d->file, false);
 	if (conf == NULL)
 		fail(EX_CONFIG, "the configuration cannot be read as its user");
 	rules = rules_new(conf, NULL, log, &e);
 	if (rules == NULL)
 		fail(EX_OSERR, e.text);
-	d->gate = gate_new(rules, log);
-	if (d->gate == NULL || log_start(log) != 0)
+	gate = gate_new(rules, log);
+	if (gate == NULL || log_start(log) != 0)
 		fail(EX_OSERR, "out of memory");
+	return gate;
+}
+
+static void
+live(struct daemon *d, const sigset_t *signals)
+{
+	const struct conf *conf = d->conf;
+	struct log *log = gate_log(d->gate);
+	pthread_t tender;
+
+	log_event(log, LOG_LEVEL_INFO, "postern %s serves %s with %s%s",
+	    PACKAGE_VERSION, conf->listen, d->file,
+	    conf->policy.mode == MODE_OBSERVE
+		? "; mode = observe: NOTHING IS GUARDED"
+		: "");
 	if (pthread_create(&tender, NULL, tend, d) != 0 ||
 	    pthread_create(&d->server, NULL, serve, d) != 0)
 		fail(EX_OSERR, "cannot start a thread");
-	log_event(log, LOG_LEVEL_INFO, "postern %s serves %s with %s%s",
-	    PACKAGE_VERSION, d->conf->listen, d->file,
-	    d->conf->policy.mode == MODE_OBSERVE
-		? "; mode = observe: NOTHING IS GUARDED"
-		: "");
-	process_release(d->conf->log == LOG_TARGET_STDERR);
+	process_release(conf->log == LOG_TARGET_STDERR);
 	process_notify("READY=1");
 	wait_for_end(d, signals);
-	stop(d);
+	stop(d, conf);
 	gate_tend(d->gate, true);
 	log_event(log, LOG_LEVEL_INFO, "stopped");
 	log_flush(log);
@@ -329,7 +337,7 @@ main(int argc, char **argv)
 		return EX_CONFIG;
 	if (options.test) {
 		conf_free(&d.conf);
-		free((void *)(uintptr_t)d.file);
+		free(d.file);
 		return EX_OK;
 	}
 	if (process_resolve(d.conf, &identity, &e) != 0)
@@ -340,7 +348,9 @@ main(int argc, char **argv)
 		fail(EX_OSERR, e.text);
 	if (socket_open(d.conf, identity.socket_group, &e) != 0)
 		fail(EX_UNAVAILABLE, e.text);
-	open_house(&d, &identity, &signals);
+	d.gate = open_gate(&d, &identity);
+	process_identity_clear(&identity);
+	live(&d, &signals);
 	/* libmilter's workers may still run: nothing of theirs is freed. */
 	_exit(atomic_load(&d.failed) ? EX_SOFTWARE : EX_OK);
 }

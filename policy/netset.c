@@ -39,7 +39,9 @@ quote(const char *text, char quoted_r[QUOTE_MAX + 4])
 	for (size_t i = 0; i < end; i++) {
 		unsigned char c = (unsigned char)text[i];
 
-		quoted_r[i] = c < 0x20 || c == 0x7f ? '?' : text[i];
+		quoted_r[i] = text[i];
+		if (c < 0x20 || c == 0x7f)
+			quoted_r[i] = '?';
 	}
 	memcpy(quoted_r + end, end < len ? "..." : "", end < len ? 4 : 1);
 }
