@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Load for a milter: plays the MTA's side for many SMTP sessions at once, on
- * one thread with epoll, and reports rates, latencies and what the milter paid
- * (CPU clock and resident memory of its process). One milter connection per
- * SMTP session and macros in front of each command, as Postfix does; steps that
- * the filter does not want are left out, replies that it does not send are not
- * waited for. It must not judge: it prints, bench/run compares.
+ * Load for a milter: many SMTP sessions at once on one thread with epoll, one
+ * milter connection each, in a closed loop with or without the pauses of a real
+ * client. Reports rates, latencies and what the milter paid (CPU clock and
+ * resident memory of its process). It must not judge: bench/run compares.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,74 +27,17 @@
 
 #include <libmilter/mfdef.h>
 
-/* What an MTA does in one session, in this order. */
-enum step {
-	STEP_NEGOTIATE = 0,
-	STEP_CONNECT,
-	STEP_HELO,
-	STEP_HELO_TLS, /* the second EHLO, after STARTTLS */
-	STEP_MAIL,
-	STEP_RCPT,
-	STEP_DATA,
-	STEP_HEADERS,
-	STEP_EOH,
-	STEP_BODY,
-	STEP_EOM,
-	STEP_QUIT,
-	STEP_COUNT,
-};
+#include "tests/bench/mta.h"
 
-static const struct {
-	char command;
-	uint32_t no_step;
-	uint32_t no_reply;
-	bool waits_for_client; /* a round trip of the SMTP client before it */
-} steps[STEP_COUNT] = {
-	[STEP_NEGOTIATE] = { SMFIC_OPTNEG, 0, 0, false },
-	[STEP_CONNECT] = { SMFIC_CONNECT, SMFIP_NOCONNECT, SMFIP_NR_CONN,
-	    false },
-	[STEP_HELO] = { SMFIC_HELO, SMFIP_NOHELO, SMFIP_NR_HELO, true },
-	[STEP_HELO_TLS] = { SMFIC_HELO, SMFIP_NOHELO, SMFIP_NR_HELO, true },
-	[STEP_MAIL] = { SMFIC_MAIL, SMFIP_NOMAIL, SMFIP_NR_MAIL, true },
-	[STEP_RCPT] = { SMFIC_RCPT, SMFIP_NORCPT, SMFIP_NR_RCPT, true },
-	[STEP_DATA] = { SMFIC_DATA, SMFIP_NODATA, SMFIP_NR_DATA, true },
-	[STEP_HEADERS] = { SMFIC_HEADER, SMFIP_NOHDRS, SMFIP_NR_HDR, true },
-	[STEP_EOH] = { SMFIC_EOH, SMFIP_NOEOH, SMFIP_NR_EOH, false },
-	[STEP_BODY] = { SMFIC_BODY, SMFIP_NOBODY, SMFIP_NR_BODY, false },
-	[STEP_EOM] = { SMFIC_BODYEOB, 0, 0, false },
-	[STEP_QUIT] = { SMFIC_QUIT, 0, 0, true },
-};
-
-/* Macro lists as Postfix has them, until the filter asks for others. */
-static const char *const default_macros[STEP_COUNT] = {
-	[STEP_CONNECT] = "j {daemon_name} {daemon_addr} v _",
-	[STEP_HELO] = "{tls_version} {cipher} {cipher_bits} {cert_subject} "
-		      "{cert_issuer}",
-	[STEP_MAIL] = "i {auth_type} {auth_authen} {auth_author} {mail_addr} "
-		      "{mail_host} {mail_mailer}",
-	[STEP_RCPT] = "i {rcpt_addr} {rcpt_host} {rcpt_mailer}",
-	[STEP_DATA] = "i",
-	[STEP_EOH] = "i",
-	[STEP_EOM] = "i",
-};
-
-#define HEADER_COUNT 3
-#define BUFFER_SIZE  4096
+#define BUFFER_SIZE 4096
 
 struct conn {
+	struct mta mta;
 	int fd;
-	enum step step;
-	unsigned int repeats; /* of this step: recipients, headers */
-	bool secured;         /* STARTTLS was taken */
-	uint32_t protocol;    /* what the filter does not want */
-	char *macros[STEP_COUNT];
-	uint32_t address;
 	uint64_t began, asked, due;
 	struct conn *next; /* in the queue of those that pause */
 	size_t have;
 	unsigned char in[BUFFER_SIZE];
-	size_t length;
-	unsigned char out[BUFFER_SIZE];
 };
 
 struct samples {
@@ -106,18 +47,17 @@ struct samples {
 
 static struct {
 	const char *where;
-	unsigned int connections, recipients;
+	unsigned int connections;
 	uint64_t pause; /* ns */
 	size_t sessions, warmup;
 	unsigned int idle;
 	pid_t pid;
-	bool outside, login;
-	const char *login_name;
+	bool outside;
+	struct mta_client client;
 } option = {
 	.connections = 8,
-	.recipients = 1,
 	.sessions = 2000,
-	.login_name = "alice@example.org",
+	.client = { .recipients = 1, .login_name = "alice@example.org" },
 };
 
 static struct {
@@ -224,194 +164,6 @@ samples_at(struct samples *s, double part)
 	return s->us[i < s->count ? i : s->count - 1];
 }
 
-/* ---- packets ---- */
-
-static void
-put(struct conn *c, const void *octets, size_t len)
-{
-	if (c->length + len > sizeof(c->out))
-		give_up("a step needs more than %d octets", BUFFER_SIZE);
-	memcpy(c->out + c->length, octets, len);
-	c->length += len;
-}
-
-static void
-put_u32(struct conn *c, uint32_t value)
-{
-	uint32_t wire = htonl(value);
-
-	put(c, &wire, sizeof(wire));
-}
-
-static void
-put_string(struct conn *c, const char *text)
-{
-	put(c, text, strlen(text) + 1);
-}
-
-/* Opens a packet; its length is written by packet_end(). */
-static size_t
-packet_begin(struct conn *c, char command)
-{
-	size_t at = c->length;
-
-	put_u32(c, 0);
-	put(c, &command, 1);
-	return at;
-}
-
-static void
-packet_end(struct conn *c, size_t at)
-{
-	uint32_t wire = htonl((uint32_t)(c->length - at - 4));
-
-	memcpy(c->out + at, &wire, sizeof(wire));
-}
-
-/* The value of a macro now, NULL when the MTA has none. */
-static const char *
-macro_value(const struct conn *c, const char *name)
-{
-	static const struct {
-		const char *name, *value;
-		enum step from;
-		bool tls, login;
-	} table[] = {
-		{ "j", "mail.example.org", STEP_CONNECT, false, false },
-		{ "v", "Postfix 3.7.11", STEP_CONNECT, false, false },
-		{ "_", "client.example [192.0.2.1]", STEP_CONNECT, false,
-		    false },
-		{ "{daemon_name}", "submission", STEP_CONNECT, false, false },
-		{ "{daemon_addr}", "192.0.2.25", STEP_CONNECT, false, false },
-		{ "{client_name}", "client.example", STEP_CONNECT, false,
-		    false },
-		{ "{tls_version}", "TLSv1.3", STEP_HELO_TLS, true, false },
-		{ "{cipher}", "TLS_AES_256_GCM_SHA384", STEP_HELO_TLS, true,
-		    false },
-		{ "{cipher_bits}", "256", STEP_HELO_TLS, true, false },
-		{ "{auth_type}", "PLAIN", STEP_MAIL, true, true },
-		{ "{auth_authen}", NULL, STEP_MAIL, true, true },
-		{ "{mail_addr}", "alice@example.org", STEP_MAIL, false, false },
-		{ "{mail_host}", "example.org", STEP_MAIL, false, false },
-		{ "{mail_mailer}", "smtp", STEP_MAIL, false, false },
-		{ "{rcpt_addr}", "bob@remote.example", STEP_RCPT, false,
-		    false },
-		{ "{rcpt_host}", "remote.example", STEP_RCPT, false, false },
-		{ "{rcpt_mailer}", "smtp", STEP_RCPT, false, false },
-		{ "i", "3F2A1B0C4D", STEP_DATA, false, false },
-		{ "{i}", "3F2A1B0C4D", STEP_DATA, false, false },
-	};
-
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		if (strcmp(name, table[i].name) != 0)
-			continue;
-		if (c->step < table[i].from || (table[i].tls && !c->secured) ||
-		    (table[i].login && !option.login))
-			return NULL;
-		return table[i].value != NULL ? table[i].value
-					      : option.login_name;
-	}
-	return NULL;
-}
-
-static void
-put_macros(struct conn *c)
-{
-	enum step stage = c->step == STEP_HELO_TLS ? STEP_HELO : c->step;
-	const char *names =
-	    c->macros[stage] != NULL ? c->macros[stage] : default_macros[stage];
-	char list[1024], *save = NULL;
-	size_t at, empty;
-
-	if (names == NULL || strlen(names) >= sizeof(list))
-		return;
-	memcpy(list, names, strlen(names) + 1);
-	at = packet_begin(c, SMFIC_MACRO);
-	put(c, &steps[c->step].command, 1);
-	empty = c->length;
-	for (char *name = strtok_r(list, " ", &save); name != NULL;
-	     name = strtok_r(NULL, " ", &save)) {
-		const char *value = macro_value(c, name);
-
-		if (value == NULL)
-			continue;
-		put_string(c, name);
-		put_string(c, value);
-	}
-	if (c->length == empty)
-		c->length = at; /* Postfix sends no empty list */
-	else
-		packet_end(c, at);
-}
-
-static void
-put_connect(struct conn *c)
-{
-	static const char family = SMFIA_INET;
-	uint16_t port = htons(40000);
-	char text[INET_ADDRSTRLEN];
-	struct in_addr address = { .s_addr = htonl(c->address) };
-
-	put_string(c, "client.example");
-	put(c, &family, 1);
-	put(c, &port, sizeof(port));
-	put_string(c, inet_ntop(AF_INET, &address, text, sizeof(text)));
-}
-
-static void
-put_header(struct conn *c)
-{
-	static const char *const headers[HEADER_COUNT][2] = {
-		{ "From", "Alice <alice@example.org>" },
-		{ "To", "Bob <bob@remote.example>" },
-		{ "Subject", "a message for the bench" },
-	};
-
-	put_string(c, headers[c->repeats % HEADER_COUNT][0]);
-	put_string(c, headers[c->repeats % HEADER_COUNT][1]);
-}
-
-static void
-put_step(struct conn *c)
-{
-	size_t at = packet_begin(c, steps[c->step].command);
-
-	switch (c->step) {
-	case STEP_NEGOTIATE:
-		put_u32(c, 6);
-		put_u32(c, 0x1ff);
-		put_u32(c, SMFI_CURR_PROT);
-		break;
-	case STEP_CONNECT:
-		put_connect(c);
-		break;
-	case STEP_HELO:
-	case STEP_HELO_TLS:
-		put_string(c, "client.example");
-		break;
-	case STEP_MAIL:
-		put_string(c, "<alice@example.org>");
-		put_string(c, "SIZE=2000");
-		break;
-	case STEP_RCPT:
-		put_string(c, "<bob@remote.example>");
-		break;
-	case STEP_HEADERS:
-		put_header(c);
-		break;
-	case STEP_BODY:
-		put(c, "Hello\r\n", 7);
-		break;
-	case STEP_DATA:
-	case STEP_EOH:
-	case STEP_EOM:
-	case STEP_QUIT:
-	case STEP_COUNT:
-		break;
-	}
-	packet_end(c, at);
-}
-
 /* ---- one session ---- */
 
 static void session_next(struct conn *c);
@@ -420,11 +172,11 @@ static void
 flush(struct conn *c)
 {
 	/* a step is far smaller than a socket buffer */
-	ssize_t n = write(c->fd, c->out, c->length);
+	ssize_t n = write(c->fd, c->mta.out, c->mta.length);
 
-	if (n < 0 || (size_t)n != c->length)
+	if (n < 0 || (size_t)n != c->mta.length)
 		give_up("the filter does not read: %s", strerror(errno));
-	c->length = 0;
+	c->mta.length = 0;
 }
 
 static int
@@ -479,16 +231,12 @@ session_begin(struct conn *c)
 	c->fd = open_socket();
 	if (epoll_ctl(run.epoll, EPOLL_CTL_ADD, c->fd, &ev) != 0)
 		give_up("epoll: %s", strerror(errno));
-	c->step = STEP_NEGOTIATE;
-	c->repeats = 0;
-	c->secured = false;
-	c->protocol = 0;
-	c->have = c->length = 0;
-	c->address =
-	    (option.outside || option.login ? 0xcb007100u : 0x0a010000u) +
-	    (uint32_t)(run.started % 251);
+	mta_begin(&c->mta, &option.client,
+	    (option.outside || option.client.login ? 0xcb007100u
+						   : 0x0a010000u) +
+		(uint32_t)(run.started % 251));
+	c->have = 0;
 	c->began = c->asked = now();
-	put_step(c);
 	flush(c);
 }
 
@@ -497,10 +245,7 @@ session_end(struct conn *c)
 {
 	close(c->fd);
 	c->fd = -1;
-	for (int i = 0; i < STEP_COUNT; i++) {
-		free(c->macros[i]);
-		c->macros[i] = NULL;
-	}
+	mta_end(&c->mta);
 	run.done++;
 	samples_add(&run.session, now() - c->began);
 	if (run.started < option.warmup + option.sessions)
@@ -534,61 +279,25 @@ pause_conn(struct conn *c)
 	}
 }
 
-/* Does the session take the step at all? */
-static bool
-step_happens(enum step step)
-{
-	return step != STEP_HELO_TLS || option.login;
-}
-
-/* Goes to the step after this one, which may be the same again. */
-static void
-advance(struct conn *c)
-{
-	unsigned int times = c->step == STEP_RCPT ? option.recipients
-	    : c->step == STEP_HEADERS             ? HEADER_COUNT
-						  : 1;
-
-	if (++c->repeats < times)
-		return;
-	c->repeats = 0;
-	do {
-		c->step++;
-	} while (!step_happens(c->step));
-	if (c->step == STEP_HELO_TLS)
-		c->secured = true;
-}
-
-/* Does what the MTA does at c->step. True: an answer is to come. */
-static bool
-step_take(struct conn *c)
-{
-	put_macros(c);
-	if ((c->protocol & steps[c->step].no_step) != 0)
-		return false;
-	put_step(c);
-	return (c->protocol & steps[c->step].no_reply) == 0;
-}
-
 /* Runs on to the next answer, pause or end. */
 static void
 session_run(struct conn *c)
 {
 	for (;;) {
-		if (c->step == STEP_QUIT) {
-			put_step(c);
+		if (c->mta.step == STEP_QUIT) {
+			(void)mta_take_step(&c->mta);
 			flush(c);
 			session_end(c);
 			return;
 		}
-		if (step_take(c)) {
+		if (mta_take_step(&c->mta)) {
 			c->asked = now();
 			flush(c);
 			return;
 		}
-		advance(c);
-		if (option.pause > 0 && steps[c->step].waits_for_client) {
-			if (c->length > 0)
+		mta_advance(&c->mta);
+		if (option.pause > 0 && mta_waits_for_client(&c->mta)) {
+			if (c->mta.length > 0)
 				flush(c);
 			pause_conn(c);
 			return;
@@ -599,41 +308,15 @@ session_run(struct conn *c)
 static void
 session_next(struct conn *c)
 {
-	advance(c);
-	if (option.idle > 0 && c->step >= STEP_MAIL) {
+	mta_advance(&c->mta);
+	if (option.idle > 0 && c->mta.step >= STEP_MAIL) {
 		run.done++; /* stays as it is */
 		return;
 	}
-	if (option.pause > 0 && steps[c->step].waits_for_client)
+	if (option.pause > 0 && mta_waits_for_client(&c->mta))
 		pause_conn(c);
 	else
 		session_run(c);
-}
-
-static void
-take_negotiation(struct conn *c, const unsigned char *data, size_t len)
-{
-	static const enum step stages[] = { STEP_CONNECT, STEP_HELO, STEP_MAIL,
-		STEP_RCPT, STEP_DATA, STEP_EOM, STEP_EOH };
-	uint32_t word;
-	size_t at = 12;
-
-	if (len < 12)
-		give_up("a short answer to the negotiation");
-	memcpy(&word, data + 8, 4);
-	c->protocol = ntohl(word);
-	while (at + 4 < len) {
-		const char *text = (const char *)data + at + 4;
-		size_t n = strnlen(text, len - at - 4);
-
-		memcpy(&word, data + at, 4);
-		word = ntohl(word);
-		if (word < sizeof(stages) / sizeof(stages[0])) {
-			free(c->macros[stages[word]]);
-			c->macros[stages[word]] = strndup(text, n);
-		}
-		at += 4 + n + 1;
-	}
 }
 
 static void
@@ -642,22 +325,24 @@ take_reply(struct conn *c, const unsigned char *data, size_t len)
 	uint64_t took = now() - c->asked;
 
 	samples_add(&run.reply, took);
-	if (c->step == STEP_NEGOTIATE) {
-		take_negotiation(c, data + 1, len - 1);
+	if (c->mta.step == STEP_NEGOTIATE) {
+		if (mta_negotiated(&c->mta, data + 1, len - 1) != 0)
+			give_up("the negotiation makes no sense");
 	} else if (data[0] != SMFIR_CONTINUE) {
 		run.refused++;
 		if (!option.outside)
-			give_up("step %d was answered '%c' %.*s", (int)c->step,
-			    data[0], (int)len - 1, (const char *)data + 1);
-		if (c->step == STEP_MAIL)
+			give_up("step %d was answered '%c' %.*s",
+			    (int)c->mta.step, data[0], (int)len - 1,
+			    (const char *)data + 1);
+		if (c->mta.step == STEP_MAIL)
 			samples_add(&run.mail, took);
-		c->step = STEP_QUIT;
+		c->mta.step = STEP_QUIT;
 		session_run(c);
 		return;
 	}
-	if (c->step == STEP_MAIL)
+	if (c->mta.step == STEP_MAIL)
 		samples_add(&run.mail, took);
-	else if (c->step == STEP_RCPT)
+	else if (c->mta.step == STEP_RCPT)
 		samples_add(&run.rcpt, took);
 	session_next(c);
 }
@@ -672,7 +357,7 @@ session_read(struct conn *c)
 		return;
 	if (n <= 0)
 		give_up("the filter closed a session after step %d",
-		    (int)c->step);
+		    (int)c->mta.step);
 	c->have += (size_t)n;
 	if (c->have < 5)
 		return;
@@ -776,7 +461,7 @@ usage(void)
 	    "usage: drive -s unix:PATH|inet:PORT@HOST [-P milter's-pid]\n"
 	    "  [-c connections] [-n sessions] [-w warm-up sessions]\n"
 	    "  [-p pause-ms] [-r recipients] [-k inside|outside|login]\n"
-	    "  [-l login] [-i idle-connections]\n");
+	    "  [-l login] [-i idle-connections] [-d]\n");
 	exit(2);
 }
 
@@ -786,7 +471,7 @@ client_kind(const char *name)
 	if (strcmp(name, "outside") == 0)
 		option.outside = true;
 	else if (strcmp(name, "login") == 0)
-		option.login = true;
+		option.client.login = true;
 	else if (strcmp(name, "inside") != 0)
 		usage();
 }
@@ -796,7 +481,7 @@ read_options(int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "s:P:c:n:w:p:r:k:l:i:")) != -1) {
+	while ((o = getopt(argc, argv, "s:P:c:n:w:p:r:k:l:i:d")) != -1) {
 		switch (o) {
 		case 's':
 			option.where = optarg;
@@ -817,23 +502,26 @@ read_options(int argc, char **argv)
 			option.pause = number(optarg) * 1000000u;
 			break;
 		case 'r':
-			option.recipients = (unsigned int)number(optarg);
+			option.client.recipients = (unsigned int)number(optarg);
 			break;
 		case 'k':
 			client_kind(optarg);
 			break;
 		case 'l':
-			option.login_name = optarg;
+			option.client.login_name = optarg;
 			break;
 		case 'i':
 			option.idle = (unsigned int)number(optarg);
+			break;
+		case 'd': /* the default macros, whatever the filter wants */
+			option.client.plain_offer = true;
 			break;
 		default:
 			usage();
 		}
 	}
 	if (option.where == NULL || optind != argc || option.connections == 0 ||
-	    option.recipients == 0)
+	    option.client.recipients == 0)
 		usage();
 }
 
