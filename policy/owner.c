@@ -440,6 +440,12 @@ owners_add_map(struct owners *owners, const char *text, size_t len,
 		start += n + 1;
 	}
 	reader_end_key(&r);
+	if (r.key_line == 0 && !r.failed) {
+		report(arg, 1,
+		    "there is no entry; allowed: address-or-@domain login[, "
+		    "login...]");
+		return -1;
+	}
 	return r.failed ? -1 : 0;
 }
 

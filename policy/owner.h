@@ -30,7 +30,8 @@ int owners_add_pattern(struct owners *owners, const char *pattern,
  * Adds a map: lines "address-or-@domain  login[, login...]", '#' comments,
  * continuation lines that begin with white space. Logins are normalised with
  * realm. Calls report(arg, line, text) for every bad line (line counts from 1)
- * and returns -1 if there was one.
+ * and returns -1 if there was one; a map without any entry is an error on line
+ * 1, for it is more likely lost than meant.
  */
 int owners_add_map(struct owners *owners, const char *text, size_t len,
     const char *realm,

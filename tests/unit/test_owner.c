@@ -407,9 +407,25 @@ test_nul_in_a_map(void **state)
 	assert_int_equal(add_map(o, "a@b al\0ice\n", 11, &reports), -1);
 	assert_int_equal(add_map(o, "a\0@b alice\n", 11, &reports), -1);
 	assert_int_equal(add_map(o, "@a.example\0 alice\n", 18, &reports), -1);
-	assert_int_equal(add_map(o, "", 0, &reports), 0);
-	assert_int_equal(reports.count, 0);
 	owners_free(&o);
+}
+
+/* A map that used to have content and lost it must not empty the policy. */
+static void
+test_map_without_entries(void **state)
+{
+	static const char *const maps[] = { "", "\n\n", "# only\n", " \t\n" };
+	struct reports reports;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		struct owners *o = owners_new(true);
+
+		assert_int_equal(add_map(o, maps[i], strlen(maps[i]), &reports),
+		    -1);
+		assert_int_equal(reports.count, 1);
+		owners_free(&o);
+	}
 }
 
 static void
@@ -453,6 +469,7 @@ main(void)
 		cmocka_unit_test(test_map),
 		cmocka_unit_test(test_map_mistakes),
 		cmocka_unit_test(test_nul_in_a_map),
+		cmocka_unit_test(test_map_without_entries),
 		cmocka_unit_test(test_map_of_many),
 	};
 
