@@ -113,7 +113,8 @@ struct backend {
 	struct alarm alarms[ALARM_COUNT];
 	enum selftest_step step;
 	struct event *retest;
-	uint64_t retest_ms;
+	uint64_t retest_ms;   /* between failures */
+	uint64_t name_due_ms; /* the made-up name is asked again */
 };
 
 struct identity_engine {

@@ -14,7 +14,10 @@
 #include <event2/event.h>
 #include <openssl/rand.h>
 
-#define AGAIN_MS      60000 /* after a success */
+/* Dovecot makes the next login wait (up to 15 s) after it refused one, until
+ * one succeeds: made-up names are not for every minute. */
+#define NAME_AGAIN_MS 900000
+#define AGAIN_MS      60000 /* the canary */
 #define RETRY_MIN_MS  1000  /* after a failure, then doubling */
 #define RETRY_MAX_MS  60000 /* ... if the server did answer */
 #define RETRY_DOWN_MS 5000  /* ... if it did not */
@@ -76,7 +79,7 @@ end(struct backend *b, bool good)
 	if (good) {
 		b->step = SELFTEST_IDLE;
 		b->retest_ms = 0;
-		schedule(b, AGAIN_MS);
+		schedule(b, b->canary[0] == '\0' ? NAME_AGAIN_MS : AGAIN_MS);
 	} else {
 		retry(b, true);
 	}
@@ -102,6 +105,8 @@ fail(struct backend *b, const struct result *r)
 			  "know)");
 	if (b->mailbox == MAILBOX_PENDING)
 		settle_mailbox(b, MAILBOX_UNDECIDED);
+	if (b->step != SELFTEST_CANARY)
+		b->name_due_ms = 0;
 	retry(b, r->answered);
 }
 
@@ -182,6 +187,7 @@ name_accepted(struct backend *b, const struct result *r)
 	    automatic ? ", every identity is undecided" : "", r->why);
 	if (automatic) {
 		settle_mailbox(b, MAILBOX_UNDECIDED);
+		b->name_due_ms = 0;
 		end(b, false);
 	} else {
 		ask_canary(b);
@@ -255,15 +261,21 @@ selftest_kick(struct backend *b)
 	if (b->step != SELFTEST_IDLE)
 		return;
 	(void)event_del(b->retest);
+	b->name_due_ms = engine_now_ms() + NAME_AGAIN_MS;
 	ask(b, SELFTEST_NAME, b->mailbox_check == IDENTITY_MAILBOX_YES);
 }
 
 static void
 time_has_come(evutil_socket_t fd, short what, void *arg)
 {
+	struct backend *b = arg;
+
 	(void)fd;
 	(void)what;
-	selftest_kick(arg);
+	if (b->canary[0] != '\0' && engine_now_ms() < b->name_due_ms)
+		ask_canary(b);
+	else
+		selftest_kick(b);
 }
 
 int

@@ -399,7 +399,8 @@ class Cases:
         before = dict(os.environ)
         os.environ.update(
             https_proxy=f'http://127.0.0.1:{trap.port}',
-            all_proxy=f'socks5://127.0.0.1:{trap.port}')
+            all_proxy=f'socks5://127.0.0.1:{trap.port}',
+            no_proxy='', NO_PROXY='')
         try:
             ask = self.world.ask([server])
             equal(ask.verdict(), 'verified', 'verdict')
