@@ -4,37 +4,13 @@
  * daemon uses and says what came out. It judges nothing itself; where no answer
  * is assumed for IMAP, the real servers are asked.
  */
+#include "ctl/explain.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "ctl/ctl.h"
-#include "gate/session.h"
-
-#define RCPT_MAX 1000
-
-/* A text that may hold NULs. */
-struct text {
-	const char *data; /* NULL: not given */
-	size_t len;
-};
-
-/* clang-format off */
-#define EXPLAIN_KEYS(X) \
-	X(addr) X(listener) X(helo) X(tls) X(bits) X(mech) X(login) \
-	X(identity) X(from) X(args)
-/* clang-format on */
-
-/* One described session; everything is borrowed. */
-struct question {
-#define QUESTION_MEMBER(key) struct text key;
-	EXPLAIN_KEYS(QUESTION_MEMBER)
-#undef QUESTION_MEMBER
-	struct text rcpts[RCPT_MAX];
-	size_t rcpt_count;
-};
 
 /* What IMAP answers: assumed, or asked of an engine that is started when the
  * first question needs it. */
@@ -46,14 +22,16 @@ struct oracle {
 	struct rules *online;
 };
 
-static bool
-set_key(struct question *q, const char *key, struct text value)
+bool
+explain_set_key(struct question *q, const char *key, struct text value)
 {
-#define QUESTION_SET(name)      \
- if (strcmp(key, #name) == 0) { \
-  q->name = value;              \
-  return true;                  \
- }
+/* clang-format off */
+#define QUESTION_SET(name) \
+	if (strcmp(key, #name) == 0) { \
+		q->name = value; \
+		return true; \
+	}
+	/* clang-format on */
 	EXPLAIN_KEYS(QUESTION_SET)
 #undef QUESTION_SET
 	if (strcmp(key, "rcpt") == 0 && q->rcpt_count < RCPT_MAX) {
@@ -119,8 +97,8 @@ set_assumption(struct oracle *oracle, const char *text)
 	return false;
 }
 
-static struct session *
-begin(struct gate *gate, const struct question *q)
+struct session *
+explain_connect(struct gate *gate, const struct question *q)
 {
 	struct netaddr peer = { 0 };
 
@@ -150,8 +128,9 @@ given(struct text text)
 
 /* There is no key for the cipher: a sound one is assumed, and with it its
  * strength unless `bits` says otherwise. */
-static int
-mail(struct session *session, const struct question *q, struct answer *answer_r)
+int
+explain_mail(struct session *session, const struct question *q,
+    struct answer *answer_r)
 {
 	struct text from =
 	    q->from.data != NULL ? q->from : (struct text){ "<>", 2 };
@@ -177,132 +156,19 @@ mail(struct session *session, const struct question *q, struct answer *answer_r)
 	return 0;
 }
 
-static void
-rcpt(struct session *session, struct text path, struct answer *answer_r)
+void
+explain_rcpt(struct session *session, struct text path, struct answer *answer_r)
 {
 	struct rcpt_event event = { .path = path.data, .path_len = path.len };
 
 	session_rcpt(session, &event, answer_r);
 }
 
-/* --- as JSON --- */
-
-static void
-put_path(json_t *object, const struct path *path)
-{
-	static const struct path none;
-	bool valid;
-
-	if (path == NULL)
-		path = &none;
-	valid = path_is_valid(path);
-	(void)json_object_set_new(object, "valid", json_boolean(valid));
-	(void)json_object_set_new(object, "local",
-	    valid ? json_string(path->local) : json_null());
-	(void)json_object_set_new(object, "domain",
-	    valid ? json_string(path->domain) : json_null());
-	(void)json_object_set_new(object, "routed", json_boolean(path->routed));
-}
-
-static void
-put_answer(json_t *object, const struct answer *answer)
-{
-	(void)json_object_set_new(object, "verdict",
-	    json_string(verdict_name(answer->decision.verdict)));
-	(void)json_object_set_new(object, "code",
-	    json_string(answer->reply.code));
-	(void)json_object_set_new(object, "xcode",
-	    json_string(answer->reply.xcode));
-	(void)json_object_set_new(object, "reason",
-	    json_string(reason_row(answer->decision.reason)->name));
-}
-
-static const char *
-zone_name(const struct session *session)
+const char *
+explain_zone(const struct session *session)
 {
 	return session_facts(session)->zone == ZONE_INTERNAL ? "internal"
 							     : "external";
-}
-
-/* The whole judgement of one question. NULL: no memory. */
-static json_t *
-judge(struct gate *gate, const struct question *q)
-{
-	struct session *session = begin(gate, q);
-	json_t *result = json_object(), *sender = json_object();
-	json_t *rcpts = json_array();
-	struct answer top, answer;
-	bool passed = false;
-
-	if (session == NULL || mail(session, q, &top) != 0) {
-		session_free(&session);
-		json_decref(result);
-		json_decref(sender);
-		json_decref(rcpts);
-		return NULL;
-	}
-	(void)json_object_set_new(result, "zone",
-	    json_string(zone_name(session)));
-	put_path(sender, session_sender(session));
-	answer = top;
-	for (size_t i = 0; i < q->rcpt_count; i++) {
-		json_t *row = json_object();
-
-		rcpt(session, q->rcpts[i], &answer);
-		put_answer(row, &answer);
-		put_path(row, session_recipient(session));
-		(void)json_array_append_new(rcpts, row);
-		/* a refused MAIL, a passing recipient, or the first refusal */
-		if (top.decision.verdict != VERDICT_PERMIT || passed)
-			continue;
-		passed = answer.decision.verdict == VERDICT_PERMIT;
-		if (passed || i == 0)
-			put_answer(result, &answer);
-	}
-	if (q->rcpt_count == 0 || top.decision.verdict != VERDICT_PERMIT)
-		put_answer(result, &top);
-	(void)json_object_set_new(result, "stage",
-	    json_string(
-		q->rcpt_count == 0 || top.decision.verdict != VERDICT_PERMIT
-		    ? "mail"
-		    : "rcpt"));
-	(void)json_object_set_new(result, "sender", sender);
-	(void)json_object_set_new(result, "rcpts", rcpts);
-	session_free(&session);
-	return result;
-}
-
-static const char *
-read_question(json_t *object, struct question *q)
-{
-	const char *key;
-	json_t *value, *item;
-	size_t i;
-
-	if (!json_is_object(object))
-		return "not a JSON object";
-	json_object_foreach(object, key, value)
-	{
-		struct text text = { json_string_value(value),
-			json_string_length(value) };
-
-		if (strcmp(key, "rcpt") == 0 && json_is_array(value)) {
-			json_array_foreach(value, i, item)
-			{
-				text.data = json_string_value(item);
-				text.len = json_string_length(item);
-				if (text.data == NULL || !set_key(q, key, text))
-					return "rcpt: not an array of strings, "
-					       "or too many";
-			}
-			continue;
-		}
-		if (text.data == NULL)
-			return "a value is not a string";
-		if (!set_key(q, key, text))
-			return "unknown key";
-	}
-	return NULL;
 }
 
 static int
@@ -315,11 +181,11 @@ answer_line(struct gate *gate, struct oracle *oracle, const char *line,
 	json_t *result = NULL;
 
 	memset(q, 0, sizeof(*q));
-	trouble = object == NULL ? error.text : read_question(object, q);
+	trouble = object == NULL ? error.text : explain_read_json(object, q);
 	if (trouble == NULL && !set_assumption(oracle, q->identity.data))
 		trouble = "identity: verified, refused, disabled or unknown";
 	if (trouble == NULL) {
-		result = judge(gate, q);
+		result = explain_as_json(gate, q);
 		trouble = "out of memory";
 	}
 	if (result == NULL)
@@ -352,162 +218,6 @@ explain_batch(struct gate *gate, struct oracle *oracle)
 	return rc;
 }
 
-/* --- in words --- */
-
-static const char *
-login_words(const struct facts *f)
-{
-	switch (f->login) {
-	case LOGIN_ABSENT:
-		return "no login";
-	case LOGIN_MECHANISM_UNLISTED:
-		return "a login by a mechanism that auth.mechanisms does not "
-		       "list";
-	case LOGIN_MALFORMED:
-		return "a malformed login";
-	case LOGIN_PRESENT:
-		return "a login";
-	}
-	return "no login";
-}
-
-static const char *
-tls_words(const struct facts *f)
-{
-	switch (f->tls) {
-	case TLS_ABSENT:
-		return "none";
-	case TLS_WEAK:
-		return "below tls.min_version or tls.min_bits";
-	case TLS_STRONG:
-		return "strong enough";
-	}
-	return "none";
-}
-
-static const char *
-identity_words(const struct facts *f)
-{
-	if (!f->identity_asked)
-		return "not asked";
-	switch (f->identity) {
-	case IDENTITY_VERIFIED:
-		return "verified";
-	case IDENTITY_REFUSED:
-		return "refused";
-	case IDENTITY_DISABLED:
-		return "disabled";
-	case IDENTITY_UNKNOWN:
-		break;
-	}
-	return "undecided";
-}
-
-static const char *
-tri_words(enum tri tri)
-{
-	switch (tri) {
-	case TRI_YES:
-		return "yes";
-	case TRI_NO:
-		return "no";
-	case TRI_UNKNOWN:
-		break;
-	}
-	return "unknown";
-}
-
-static void
-say_client(const struct session *session, const struct question *q)
-{
-	const struct facts *f = session_facts(session);
-	const struct policy *policy = session_policy(session);
-	struct netaddr peer = { 0 };
-	char text[NETADDR_TEXT_MAX],
-	    why[NET_TEXT_MAX + 32] = "in no network of internal";
-	struct net best;
-
-	if (q->addr.data != NULL)
-		(void)netaddr_parse(q->addr.data, &peer);
-	netaddr_format(&peer, text);
-	(void)netset_contains(policy->internal, &peer, &best);
-	if (best.addr.family != NETADDR_NONE) {
-		char net[NET_TEXT_MAX];
-
-		net_format(&best, net);
-		(void)snprintf(why, sizeof(why), "by %s", net);
-	}
-	(void)printf("client     %s: %s (%s)\n", text, zone_name(session), why);
-	(void)printf("listener   %s: role %s\n",
-	    q->listener.data != NULL ? q->listener.data : "-",
-	    f->role == ROLE_MX ? "mx" : "submission");
-	(void)printf("tls        %s\n", tls_words(f));
-	(void)printf("login      %s%s%s\n", login_words(f),
-	    *session_login(session)->text != '\0' ? ": " : "",
-	    session_login(session)->text);
-	(void)printf("identity   %s\n", identity_words(f));
-}
-
-static void
-say_path(const char *what, const char *raw, const struct path *path)
-{
-	if (path == NULL || !path_is_valid(path)) {
-		(void)printf("%s %s: not a valid path\n", what, raw);
-		return;
-	}
-	(void)printf("%s %s: local part \"%s\", domain \"%s\"%s\n", what, raw,
-	    path->local, path->domain, path->routed ? ", routed" : "");
-}
-
-static void
-say_answer(const struct answer *answer)
-{
-	(void)printf("  -> %s: %s (%s %s %s)\n",
-	    verdict_name(answer->decision.verdict),
-	    reason_row(answer->decision.reason)->name, answer->reply.code,
-	    answer->reply.xcode, reason_row(answer->decision.reason)->text);
-	if (answer->decision.sender_foreign)
-		(void)printf("  -> warning: sender-not-owned\n");
-}
-
-static int
-explain_words(struct gate *gate, const struct question *q)
-{
-	struct session *session = begin(gate, q);
-	struct answer answer;
-	int rc = CTL_GOOD;
-
-	if (session == NULL || mail(session, q, &answer) != 0) {
-		session_free(&session);
-		(void)fprintf(stderr, "posternctl: out of memory\n");
-		return CTL_FINDING;
-	}
-	say_client(session, q);
-	if (session_policy(session)->switches.sender_check != SENDER_CHECK_OFF)
-		(void)printf("owned      %s\n",
-		    tri_words(session_facts(session)->sender_owned));
-	say_path("MAIL", q->from.data != NULL ? q->from.data : "<>",
-	    session_sender(session));
-	say_answer(&answer);
-	if (answer.decision.verdict != VERDICT_PERMIT)
-		rc = CTL_FINDING;
-	for (size_t i = 0; i < q->rcpt_count; i++) {
-		rcpt(session, q->rcpts[i], &answer);
-		say_path("RCPT", q->rcpts[i].data, session_recipient(session));
-		(void)printf("  local: %s, routed: %s\n",
-		    tri_words(session_facts(session)->recipient_local),
-		    tri_words(session_facts(session)->recipient_routed));
-		say_answer(&answer);
-		if (answer.decision.verdict != VERDICT_PERMIT)
-			rc = CTL_FINDING;
-	}
-	if (session_policy(session)->mode == MODE_OBSERVE)
-		(void)printf("mode = observe: the daemon lets all of this "
-			     "pass\n");
-	session_free(&session);
-	return rc;
-}
-
 static int
 parse_arguments(int argc, char **argv, struct question *q)
 {
@@ -524,7 +234,7 @@ parse_arguments(int argc, char **argv, struct question *q)
 		*equals = '\0';
 		value.data = equals + 1;
 		value.len = strlen(equals + 1);
-		if (!set_key(q, argv[i], value)) {
+		if (!explain_set_key(q, argv[i], value)) {
 			(void)fprintf(stderr,
 			    "posternctl: explain: there is no key \"%s\"; "
 			    "keys are addr listener helo tls bits mech login "
@@ -549,7 +259,7 @@ explain(struct gate *gate, struct oracle *oracle, int argc, char **argv)
 		return CTL_FINDING;
 	if (argc > 0 && parse_arguments(argc, argv, q) == 0) {
 		if (set_assumption(oracle, q->identity.data))
-			rc = explain_words(gate, q);
+			rc = explain_in_words(gate, q);
 		else
 			(void)fprintf(stderr,
 			    "posternctl: explain: identity is verified, "
