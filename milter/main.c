@@ -4,7 +4,6 @@
  * waits for signals, one is libmilter's listener, one reloads and tends; the
  * log and the identity engine bring their own.
  */
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -36,6 +35,7 @@ struct daemon {
 	char *file;        /* absolute */
 	struct gate *gate;
 	pthread_t server;
+	pthread_t tender;
 	atomic_bool failed;
 	pthread_mutex_t lock; /* guards the two below */
 	pthread_cond_t wanted;
@@ -191,17 +191,25 @@ stop_server(void *arg)
 }
 
 static void
-sleep_until(const struct timespec *at)
+add_ms(struct timespec *at, long ms)
 {
-	while (
-	    clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, at, NULL) == EINTR)
-		;
+	at->tv_nsec += ms * 1000000;
+	at->tv_sec += at->tv_nsec / 1000000000;
+	at->tv_nsec %= 1000000000;
+}
+
+static bool
+is_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec < b->tv_sec ||
+	    (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
 }
 
 /*
  * libmilter's listener looks at its stop flag every five seconds, or when
  * somebody connects: so somebody does. Sessions in progress are cut by
- * libmilter in any case, and the MTA tempfails them.
+ * libmilter in any case, and the MTA tempfails them. A reload that waits for
+ * IMAP is not waited for.
  */
 static void
 stop(struct daemon *d, const struct conf *conf)
@@ -215,19 +223,13 @@ stop(struct daemon *d, const struct conf *conf)
 		(void)pthread_detach(stopper);
 	(void)clock_gettime(CLOCK_REALTIME, &next);
 	end = next;
-	end.tv_nsec += STOP_MS * 1000000L;
-	end.tv_sec += end.tv_nsec / 1000000000;
-	end.tv_nsec %= 1000000000;
-	while (next.tv_sec < end.tv_sec ||
-	    (next.tv_sec == end.tv_sec && next.tv_nsec < end.tv_nsec)) {
+	add_ms(&end, STOP_MS);
+	do {
 		socket_poke(conf->listen);
-		next.tv_nsec += 20000000;
-		next.tv_sec += next.tv_nsec / 1000000000;
-		next.tv_nsec %= 1000000000;
-		if (pthread_timedjoin_np(d->server, NULL, &next) == 0)
-			break;
-		sleep_until(&next);
-	}
+		add_ms(&next, 20);
+	} while (pthread_timedjoin_np(d->server, NULL, &next) != 0 &&
+	    is_before(&next, &end));
+	(void)pthread_timedjoin_np(d->tender, NULL, &end);
 	socket_remove(conf);
 }
 
@@ -298,14 +300,13 @@ live(struct daemon *d, const sigset_t *signals)
 {
 	const struct conf *conf = d->conf;
 	struct log *log = gate_log(d->gate);
-	pthread_t tender;
 
 	log_event(log, LOG_LEVEL_INFO, "postern %s serves %s with %s%s",
 	    PACKAGE_VERSION, conf->listen, d->file,
 	    conf->policy.mode == MODE_OBSERVE
 		? "; mode = observe: NOTHING IS GUARDED"
 		: "");
-	if (pthread_create(&tender, NULL, tend, d) != 0 ||
+	if (pthread_create(&d->tender, NULL, tend, d) != 0 ||
 	    pthread_create(&d->server, NULL, serve, d) != 0)
 		fail(EX_OSERR, "cannot start a thread");
 	process_release(conf->log == LOG_TARGET_STDERR);
