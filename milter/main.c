@@ -219,7 +219,7 @@ stop(struct daemon *d, const struct conf *conf)
 
 	process_notify("STOPPING=1");
 	tell_tender(d, false, false);
-	if (pthread_create(&stopper, NULL, stop_server, NULL) == 0)
+	if (process_thread(&stopper, stop_server, NULL) == 0)
 		(void)pthread_detach(stopper);
 	(void)clock_gettime(CLOCK_REALTIME, &next);
 	end = next;
@@ -233,39 +233,11 @@ stop(struct daemon *d, const struct conf *conf)
 	socket_remove(conf);
 }
 
-/* Whoever started us may have ignored them, and an ignored signal never comes
- * to sigwait(). */
 static void
-block_signals(sigset_t *set_r)
+wait_for_end(struct daemon *d)
 {
-	static const int handled[] = { SIGHUP, SIGINT, SIGTERM, SIGUSR1 };
-
-	(void)sigemptyset(set_r);
-	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
-		(void)sigaddset(set_r, handled[i]);
-	(void)pthread_sigmask(SIG_BLOCK, set_r, NULL);
-	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
-		(void)signal(handled[i], SIG_DFL);
-	(void)signal(SIGPIPE, SIG_IGN);
-}
-
-/*
- * The first thread waits here all the time, because the kernel offers a
- * process's signals to it first: libmilter's own signal thread must not get
- * them, for it stops slowly.
- */
-static void
-wait_for_end(struct daemon *d, const sigset_t *signals)
-{
-	int sig;
-
-	for (;;) {
-		if (sigwait(signals, &sig) != 0)
-			continue;
-		if (sig != SIGUSR1)
-			return;
+	while (process_wait_signal() == SIGUSR1)
 		tell_tender(d, true, true);
-	}
 }
 
 /* From here on with the rights that a reload will have: what can be read now
@@ -296,7 +268,7 @@ open_gate(const struct daemon *d, const struct process_identity *identity)
 }
 
 static void
-live(struct daemon *d, const sigset_t *signals)
+live(struct daemon *d)
 {
 	const struct conf *conf = d->conf;
 	struct log *log = gate_log(d->gate);
@@ -306,12 +278,12 @@ live(struct daemon *d, const sigset_t *signals)
 	    conf->policy.mode == MODE_OBSERVE
 		? "; mode = observe: NOTHING IS GUARDED"
 		: "");
-	if (pthread_create(&d->tender, NULL, tend, d) != 0 ||
-	    pthread_create(&d->server, NULL, serve, d) != 0)
+	if (process_thread(&d->tender, tend, d) != 0 ||
+	    process_thread(&d->server, serve, d) != 0)
 		fail(EX_OSERR, "cannot start a thread");
 	process_release(conf->log == LOG_TARGET_STDERR);
 	process_notify("READY=1");
-	wait_for_end(d, signals);
+	wait_for_end(d);
 	stop(d, conf);
 	gate_tend(d->gate, true);
 	log_event(log, LOG_LEVEL_INFO, "stopped");
@@ -326,7 +298,6 @@ main(int argc, char **argv)
 	static struct daemon d = { .lock = PTHREAD_MUTEX_INITIALIZER,
 		.wanted = PTHREAD_COND_INITIALIZER,
 		.tending = true };
-	sigset_t signals;
 	struct err e;
 
 	parse_options(argc, argv, &options);
@@ -344,14 +315,15 @@ main(int argc, char **argv)
 	if (process_resolve(d.conf, &identity, &e) != 0)
 		fail(EX_CONFIG, e.text);
 	process_raise_nofile();
-	block_signals(&signals);
 	if (!options.foreground && process_detach(&e) != 0)
+		fail(EX_OSERR, e.text);
+	if (process_catch_signals(&e) != 0)
 		fail(EX_OSERR, e.text);
 	if (socket_open(d.conf, identity.socket_group, &e) != 0)
 		fail(EX_UNAVAILABLE, e.text);
 	d.gate = open_gate(&d, &identity);
 	process_identity_clear(&identity);
-	live(&d, &signals);
+	live(&d);
 	/* libmilter's workers may still run: nothing of theirs is freed. */
 	_exit(atomic_load(&d.failed) ? EX_SOFTWARE : EX_OK);
 }

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 static int parent_pipe = -1;
+static int signal_pipe[2] = { -1, -1 };
 
 void
 process_raise_nofile(void)
@@ -170,6 +172,68 @@ process_drop_privileges(const struct process_identity *identity, struct err *e)
 		return -1;
 	}
 	return 0;
+}
+
+static void
+on_signal(int sig)
+{
+	int saved = errno;
+	char octet = (char)sig;
+
+	(void)!write(signal_pipe[1], &octet, 1); /* full: enough is told */
+	errno = saved;
+}
+
+int
+process_catch_signals(struct err *e)
+{
+	static const int caught[] = { SIGHUP, SIGINT, SIGTERM, SIGUSR1 };
+	struct sigaction action = { .sa_handler = on_signal,
+		.sa_flags = SA_RESTART | SA_NODEFER };
+	sigset_t set;
+
+	if (pipe2(signal_pipe, O_CLOEXEC) != 0 ||
+	    fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK) != 0) {
+		err_set(e, "pipe: %s", strerror(errno));
+		return -1;
+	}
+	(void)sigemptyset(&action.sa_mask);
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++) {
+		(void)sigaction(caught[i], &action, NULL);
+		(void)sigaddset(&set, caught[i]);
+	}
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	return 0;
+}
+
+int
+process_wait_signal(void)
+{
+	char octet;
+
+	while (read(signal_pipe[0], &octet, 1) != 1)
+		;
+	return octet;
+}
+
+int
+process_thread(pthread_t *thread_r, void *(*run)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	sigset_t all;
+	int rc;
+
+	(void)sigfillset(&all);
+	rc = pthread_attr_init(&attr);
+	if (rc != 0)
+		return rc;
+	rc = pthread_attr_setsigmask_np(&attr, &all);
+	if (rc == 0)
+		rc = pthread_create(thread_r, &attr, run, arg);
+	(void)pthread_attr_destroy(&attr);
+	return rc;
 }
 
 void

@@ -2,6 +2,7 @@
 #ifndef POSTERN_MILTER_PROCESS_H
 #define POSTERN_MILTER_PROCESS_H
 
+#include <pthread.h>
 #include <sys/types.h>
 
 #include "conf/conf.h"
@@ -43,6 +44,19 @@ void process_identity_clear(struct process_identity *identity);
  * checked. No-op for a process that already runs as that user. */
 int process_drop_privileges(const struct process_identity *identity,
     struct err *e);
+
+/*
+ * Catches SIGHUP, SIGINT, SIGTERM and SIGUSR1 from now on, also where the
+ * starter ignored them, and ignores SIGPIPE. They are left unblocked in the
+ * calling thread, the process's first: the kernel offers signals to it first,
+ * so that libmilter's own signal thread, which stops slowly, does not get them.
+ * -1 with the reason in e.
+ */
+int process_catch_signals(struct err *e);
+/* The next signal caught. */
+int process_wait_signal(void);
+/* pthread_create(3) of a thread that gets no signals. */
+int process_thread(pthread_t *thread_r, void *(*run)(void *), void *arg);
 
 /* Sends state ("READY=1" ...) to systemd by the sd_notify(3) protocol; does
  * nothing without NOTIFY_SOCKET. */
