@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""IMAP stopped or hung: outsiders wait (454), insiders notice nothing, and all
-is well again when it is back."""
+"""IMAP stopped, hung or not to be trusted: outsiders wait (454), insiders notice
+nothing, and all is well again when it is back."""
 
 import signal
 import threading
@@ -23,6 +23,8 @@ def run(lab):
             lab.use(mta)
             stopped(lab, mta)
             hung(lab, mta)
+        for name in ("rogue", "other", "expired"):
+            impostor(lab, name)
     finally:
         lab.postern.stop()
         lab.postern.start()
@@ -51,7 +53,7 @@ def check_insiders(lab, when):
 
 
 def check_recovery(lab, when):
-    lab.postern.wait_identity()
+    wait_for("recovery", lambda: lab.postern.answers(ALICE) == "permit", 60.0, 0.2)
     lab.tap.equal("%s: back again, a live account passes" % when, outsider(lab).code, 250)
     lab.tap.equal("%s: back again, a ghost does not" % when, outsider(lab, GHOST).code, 550)
 
@@ -90,5 +92,27 @@ def hung(lab, mta):
         check_insiders(lab, when + " for a while")
     finally:
         lab.dovecot.signal_all(signal.SIGCONT)
-    wait_for("recovery", lambda: lab.postern.answers(ALICE) == "permit", 60.0, 0.2)
+    check_recovery(lab, when)
+
+
+def impostor(lab, name):
+    """An IMAP server without the right certificate is not asked for a yes, and
+    does not get the proxy user's password. postern starts all the same, and
+    finds the right server when it comes."""
+    when = "IMAP with the certificate `%s`" % name
+    lab.postern.stop()
+    lab.dovecot.stop()
+    mark, said = lab.dovecot.log.mark(), lab.postern.log.mark()
+    lab.dovecot.start(certificate=name)
+    lab.postern.launch()
+    try:
+        lab.tap.equal("%s: outsider" % when, outsider(lab).code, 454)
+        lab.tap.equal("%s: insider" % when, insider(lab)[0], 250)
+        logins = lab.dovecot.log.find("Login: |auth failed|Master user", mark)
+        lab.tap.equal("%s: nobody logs in there" % when, logins, [])
+        lab.tap.true("%s: the log names the certificate" % when,
+                     lab.postern.log.wait("alarm: .*(certificate|SSL)", said))  # fmt: skip
+    finally:
+        lab.dovecot.stop()
+        lab.dovecot.start()
     check_recovery(lab, when)

@@ -113,7 +113,11 @@ class Dovecot(Daemon):
     name = "dovecot"
     auth_socket = "/run/dovecot/auth-client"
 
-    def start(self):
+    def __init__(self, world):
+        super().__init__(world)
+        self.log = Log(LAB + "/dovecot.log")
+
+    def start(self, certificate="server"):
         mail = LAB + "/mail"
         os.makedirs(mail, exist_ok=True)
         shutil.chown(mail, "nobody", "nogroup")
@@ -125,7 +129,8 @@ class Dovecot(Daemon):
         fragment = "/etc/dovecot/conf.d/05-postern.conf"
         write(fragment, read(CONTRIB + "/dovecot/postern.conf"))
         write("/etc/dovecot/dovecot.conf", DOVECOT_CONF.format(
-            fragment=fragment, lab=LAB, mail=mail))  # fmt: skip
+            fragment=fragment, lab=LAB, mail=mail,
+            certificate=LAB + "/tls/" + certificate))  # fmt: skip
         self.spawn("dovecot", "-F", "-c", "/etc/dovecot/dovecot.conf")
         self.wait_ready("a greeting", lambda: banner(self.world, 143, r"\* OK"))
 
@@ -161,8 +166,8 @@ listen = *, ::
 mail_location = maildir:{mail}/%u
 first_valid_uid = 1
 ssl = yes
-ssl_cert = <{lab}/tls/server.crt
-ssl_key = <{lab}/tls/server.key
+ssl_cert = <{certificate}.crt
+ssl_key = <{certificate}.key
 auth_mechanisms = plain login
 auth_verbose = yes
 auth_failure_delay = 0

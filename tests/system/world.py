@@ -15,6 +15,7 @@ the tests connect, bind and talk TLS where they are.
 """
 
 import ctypes
+import glob
 import os
 import shutil
 import signal
@@ -292,18 +293,9 @@ def keep_syslog(sink):
 
 
 def make_certificates():
-    """A test CA, and a certificate of it for every name the server has."""
+    """What tests/lib/certs.sh makes; everybody may read the certificates."""
     tls = LAB + "/tls"
-    os.makedirs(tls)
-    names = ["DNS:" + HOSTNAME, "DNS:localhost"]
-    names += sorted({"IP:" + server for _, _, server in CLIENTS.values()})
-    write(tls + "/ext", "subjectAltName=" + ",".join(names) + "\n")
-    key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes".split()
-    run("openssl", "req", "-x509", *key, "-days", "30", "-subj", "/CN=Test CA",
-        "-keyout", tls + "/ca.key", "-out", tls + "/ca.crt")  # fmt: skip
-    run("openssl", "req", *key, "-subj", "/CN=" + HOSTNAME,
-        "-keyout", tls + "/server.key", "-out", tls + "/server.csr")  # fmt: skip
-    run("openssl", "x509", "-req", "-in", tls + "/server.csr", "-CA", tls + "/ca.crt",
-        "-CAkey", tls + "/ca.key", "-CAcreateserial", "-days", "30",
-        "-extfile", tls + "/ext", "-out", tls + "/server.crt")  # fmt: skip
-    os.chmod(tls + "/server.key", 0o600)
+    run("sh", TOP + "/tests/lib/certs.sh", tls)
+    os.chmod(tls, 0o755)
+    for path in glob.glob(tls + "/*.crt"):
+        os.chmod(path, 0o644)
