@@ -112,6 +112,8 @@ tell_lost(SMFICTX *ctx)
 	struct answer answer;
 
 	session_lost(&answer);
+	log_event(gate_log(the_gate), LOG_LEVEL_WARNING,
+	    "a command came without a session before it: refused for now");
 	return tell(ctx, &answer);
 }
 
@@ -308,7 +310,10 @@ on_abort(SMFICTX *ctx)
 	return SMFIS_CONTINUE;
 }
 
-/* Can come without a connect, and twice. */
+/*
+ * Can come without a connect, and twice. The negotiation ends here as well:
+ * after QUIT_NC, which no MTA sends, the next client is refused for now.
+ */
 static sfsistat
 on_close(SMFICTX *ctx)
 {
