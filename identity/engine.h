@@ -29,8 +29,9 @@ struct check {
 	TAILQ_ENTRY(check) link; /* in the queue (locked) or among the active */
 	UT_hash_handle hh;       /* in flight, by login (locked) */
 	struct backend *backend;
-	unsigned int refs;    /* locked */
-	bool done;            /* locked */
+	unsigned int refs; /* locked */
+	bool done;         /* locked */
+	pthread_cond_t answered;
 	enum identity answer; /* locked */
 	bool probe;           /* asked by the self-test */
 	bool mailbox;
@@ -134,7 +135,8 @@ struct identity_engine {
 	bool started;
 	pthread_t thread;
 	pthread_mutex_t lock;
-	pthread_cond_t changed; /* an answer, or a self-test's end */
+	pthread_condattr_t monotonic;
+	pthread_cond_t tested; /* a self-test's end */
 	/* under the lock */
 	bool stopping;
 	unsigned int waiting;

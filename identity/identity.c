@@ -46,6 +46,10 @@ check_new(struct backend *b, const char *login)
 		memcpy(check->account, whole.text, sizeof(check->account));
 	else
 		login_local(&whole, check->account);
+	if (pthread_cond_init(&check->answered, &b->engine->monotonic) != 0) {
+		free(check);
+		return NULL;
+	}
 	check->backend = b;
 	check->refs = 1;
 	check->deadline_ms = engine_now_ms() + b->timeout_ms;
@@ -55,8 +59,10 @@ check_new(struct backend *b, const char *login)
 static void
 check_release(struct check *check)
 {
-	if (--check->refs == 0)
-		free(check);
+	if (--check->refs > 0)
+		return;
+	(void)pthread_cond_destroy(&check->answered);
+	free(check);
 }
 
 void
@@ -68,7 +74,7 @@ check_answer(struct check *check, enum identity answer)
 		HASH_DELETE(hh, engine->in_flight, check);
 		check->answer = answer;
 		check->done = true;
-		pthread_cond_broadcast(&engine->changed);
+		pthread_cond_broadcast(&check->answered);
 	}
 	check_release(check);
 }
@@ -135,13 +141,10 @@ start_thread(struct identity_engine *engine)
 static int
 init_locks(struct identity_engine *engine)
 {
-	pthread_condattr_t attr;
-
-	if (pthread_condattr_init(&attr) != 0)
+	if (pthread_condattr_init(&engine->monotonic) != 0)
 		return -1;
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&engine->changed, &attr);
-	(void)pthread_condattr_destroy(&attr);
+	(void)pthread_condattr_setclock(&engine->monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&engine->tested, &engine->monotonic);
 	(void)pthread_mutex_init(&engine->lock, NULL);
 	return 0;
 }
@@ -241,7 +244,8 @@ identity_free(struct identity_engine **engine_p)
 		curl_global_cleanup();
 	cache_free(&engine->cache);
 	free(engine->backends);
-	(void)pthread_cond_destroy(&engine->changed);
+	(void)pthread_cond_destroy(&engine->tested);
+	(void)pthread_condattr_destroy(&engine->monotonic);
 	(void)pthread_mutex_destroy(&engine->lock);
 	free(engine);
 }
@@ -277,7 +281,7 @@ identity_wait_ready(struct identity_engine *engine, uint64_t ms)
 
 	pthread_mutex_lock(&engine->lock);
 	while (!is_ready(engine)) {
-		if (pthread_cond_timedwait(&engine->changed, &engine->lock,
+		if (pthread_cond_timedwait(&engine->tested, &engine->lock,
 			&deadline) != 0)
 			break;
 	}
@@ -344,7 +348,7 @@ wait_for_answer(struct identity_engine *engine, struct backend *b,
 	check->refs++;
 	engine->waiting++;
 	while (!check->done) {
-		if (pthread_cond_timedwait(&engine->changed, &engine->lock,
+		if (pthread_cond_timedwait(&check->answered, &engine->lock,
 			&deadline) != 0)
 			break;
 	}

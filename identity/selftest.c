@@ -85,7 +85,7 @@ end(struct backend *b, bool good)
 	}
 	pthread_mutex_lock(&engine->lock);
 	b->tested = true;
-	pthread_cond_broadcast(&engine->changed);
+	pthread_cond_broadcast(&engine->tested);
 	pthread_mutex_unlock(&engine->lock);
 }
 
