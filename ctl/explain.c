@@ -22,25 +22,6 @@ struct oracle {
 	struct rules *online;
 };
 
-bool
-explain_set_key(struct question *q, const char *key, struct text value)
-{
-/* clang-format off */
-#define QUESTION_SET(name) \
-	if (strcmp(key, #name) == 0) { \
-		q->name = value; \
-		return true; \
-	}
-	/* clang-format on */
-	EXPLAIN_KEYS(QUESTION_SET)
-#undef QUESTION_SET
-	if (strcmp(key, "rcpt") == 0 && q->rcpt_count < RCPT_MAX) {
-		q->rcpts[q->rcpt_count++] = value;
-		return true;
-	}
-	return false;
-}
-
 static enum identity
 ask_online(struct oracle *oracle, const struct login *login)
 {
@@ -75,100 +56,15 @@ ask_oracle(void *arg, const struct rules *rules, const struct login *login)
 static bool
 set_assumption(struct oracle *oracle, const char *text)
 {
-	static const struct {
-		const char *name;
-		enum identity identity;
-	} answers[] = {
-		{ "verified", IDENTITY_VERIFIED },
-		{ "refused", IDENTITY_REFUSED },
-		{ "disabled", IDENTITY_DISABLED },
-		{ "unknown", IDENTITY_UNKNOWN },
-	};
-
 	oracle->assumed = text != NULL;
 	if (text == NULL)
 		return true;
-	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
-		if (strcmp(text, answers[i].name) == 0) {
-			oracle->identity = answers[i].identity;
+	for (int i = 0; i <= (int)IDENTITY_DISABLED; i++) {
+		oracle->identity = (enum identity)i;
+		if (strcmp(text, identity_name(oracle->identity)) == 0)
 			return true;
-		}
 	}
 	return false;
-}
-
-struct session *
-explain_connect(struct gate *gate, const struct question *q)
-{
-	struct netaddr peer = { 0 };
-
-	if (q->addr.data != NULL && strlen(q->addr.data) == q->addr.len)
-		(void)netaddr_parse(q->addr.data, &peer);
-	return session_new(gate, &peer, q->listener.data);
-}
-
-/* Splits "SMTPUTF8 BODY=8BITMIME" in place. */
-static void
-split_args(char *text, const char *args[], size_t max)
-{
-	char *save = NULL;
-	size_t n = 0;
-
-	for (char *word = strtok_r(text, " ", &save);
-	     word != NULL && n + 1 < max; word = strtok_r(NULL, " ", &save))
-		args[n++] = word;
-	args[n] = NULL;
-}
-
-static const char *
-given(struct text text)
-{
-	return text.data == NULL || *text.data == '\0' ? NULL : text.data;
-}
-
-/* There is no key for the cipher: a sound one is assumed, and with it its
- * strength unless `bits` says otherwise. */
-int
-explain_mail(struct session *session, const struct question *q,
-    struct answer *answer_r)
-{
-	struct text from =
-	    q->from.data != NULL ? q->from : (struct text){ "<>", 2 };
-	char *copy = strdup(q->args.data != NULL ? q->args.data : "");
-	const char *args[32];
-	struct mail_event event = {
-		.path = from.data,
-		.path_len = from.len,
-		.args = args,
-		.tls_version = given(q->tls),
-		.cipher = "assumed",
-		.cipher_bits = q->bits.data != NULL ? q->bits.data : "256",
-		.mechanism = given(q->mech),
-		.login = q->login.data,
-		.login_len = q->login.len,
-	};
-
-	if (copy == NULL)
-		return -1;
-	split_args(copy, args, sizeof(args) / sizeof(args[0]));
-	session_mail(session, &event, answer_r);
-	free(copy);
-	return 0;
-}
-
-void
-explain_rcpt(struct session *session, struct text path, struct answer *answer_r)
-{
-	struct rcpt_event event = { .path = path.data, .path_len = path.len };
-
-	session_rcpt(session, &event, answer_r);
-}
-
-const char *
-explain_zone(const struct session *session)
-{
-	return session_facts(session)->zone == ZONE_INTERNAL ? "internal"
-							     : "external";
 }
 
 static int
@@ -234,7 +130,7 @@ parse_arguments(int argc, char **argv, struct question *q)
 		*equals = '\0';
 		value.data = equals + 1;
 		value.len = strlen(equals + 1);
-		if (!explain_set_key(q, argv[i], value)) {
+		if (!question_set_key(q, argv[i], value)) {
 			(void)fprintf(stderr,
 			    "posternctl: explain: there is no key \"%s\"; "
 			    "keys are addr listener helo tls bits mech login "

@@ -40,13 +40,13 @@ put_answer(json_t *object, const struct answer *answer)
 json_t *
 explain_as_json(struct gate *gate, const struct question *q)
 {
-	struct session *session = explain_connect(gate, q);
+	struct session *session = question_connect(gate, q);
 	json_t *result = json_object(), *sender = json_object();
 	json_t *rcpts = json_array();
 	struct answer top, answer;
 	bool passed = false;
 
-	if (session == NULL || explain_mail(session, q, &top) != 0) {
+	if (session == NULL || question_mail(session, q, &top) != 0) {
 		session_free(&session);
 		json_decref(result);
 		json_decref(sender);
@@ -54,13 +54,13 @@ explain_as_json(struct gate *gate, const struct question *q)
 		return NULL;
 	}
 	(void)json_object_set_new(result, "zone",
-	    json_string(explain_zone(session)));
+	    json_string(question_zone(session)));
 	put_path(sender, session_sender(session));
 	answer = top;
 	for (size_t i = 0; i < q->rcpt_count; i++) {
 		json_t *row = json_object();
 
-		explain_rcpt(session, q->rcpts[i], &answer);
+		question_rcpt(session, q->rcpts[i], &answer);
 		put_answer(row, &answer);
 		put_path(row, session_recipient(session));
 		(void)json_array_append_new(rcpts, row);
@@ -104,7 +104,7 @@ explain_read_json(json_t *object, struct question *q)
 				text.data = json_string_value(item);
 				text.len = json_string_length(item);
 				if (text.data == NULL ||
-				    !explain_set_key(q, key, text))
+				    !question_set_key(q, key, text))
 					return "rcpt: not an array of strings, "
 					       "or too many";
 			}
@@ -112,7 +112,7 @@ explain_read_json(json_t *object, struct question *q)
 		}
 		if (text.data == NULL)
 			return "a value is not a string";
-		if (!explain_set_key(q, key, text))
+		if (!question_set_key(q, key, text))
 			return "unknown key";
 	}
 	return NULL;

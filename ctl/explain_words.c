@@ -41,24 +41,6 @@ tls_words(const struct facts *f)
 }
 
 static const char *
-identity_words(const struct facts *f)
-{
-	if (!f->identity_asked)
-		return "not asked";
-	switch (f->identity) {
-	case IDENTITY_VERIFIED:
-		return "verified";
-	case IDENTITY_REFUSED:
-		return "refused";
-	case IDENTITY_DISABLED:
-		return "disabled";
-	case IDENTITY_UNKNOWN:
-		break;
-	}
-	return "undecided";
-}
-
-static const char *
 tri_words(enum tri tri)
 {
 	switch (tri) {
@@ -92,7 +74,7 @@ say_client(const struct session *session, const struct question *q)
 		net_format(&best, net);
 		(void)snprintf(why, sizeof(why), "by %s", net);
 	}
-	(void)printf("client     %s: %s (%s)\n", text, explain_zone(session),
+	(void)printf("client     %s: %s (%s)\n", text, question_zone(session),
 	    why);
 	(void)printf("listener   %s: role %s\n",
 	    q->listener.data != NULL ? q->listener.data : "-",
@@ -101,7 +83,8 @@ say_client(const struct session *session, const struct question *q)
 	(void)printf("login      %s%s%s\n", login_words(f),
 	    *session_login(session)->text != '\0' ? ": " : "",
 	    session_login(session)->text);
-	(void)printf("identity   %s\n", identity_words(f));
+	(void)printf("identity   %s\n",
+	    f->identity_asked ? identity_name(f->identity) : "not asked");
 }
 
 static void
@@ -129,11 +112,11 @@ say_answer(const struct answer *answer)
 int
 explain_in_words(struct gate *gate, const struct question *q)
 {
-	struct session *session = explain_connect(gate, q);
+	struct session *session = question_connect(gate, q);
 	struct answer answer;
 	int rc = CTL_GOOD;
 
-	if (session == NULL || explain_mail(session, q, &answer) != 0) {
+	if (session == NULL || question_mail(session, q, &answer) != 0) {
 		session_free(&session);
 		(void)fprintf(stderr, "posternctl: out of memory\n");
 		return CTL_FINDING;
@@ -148,7 +131,7 @@ explain_in_words(struct gate *gate, const struct question *q)
 	if (answer.decision.verdict != VERDICT_PERMIT)
 		rc = CTL_FINDING;
 	for (size_t i = 0; i < q->rcpt_count; i++) {
-		explain_rcpt(session, q->rcpts[i], &answer);
+		question_rcpt(session, q->rcpts[i], &answer);
 		say_path("RCPT", q->rcpts[i].data, session_recipient(session));
 		(void)printf("  local: %s, routed: %s\n",
 		    tri_words(session_facts(session)->recipient_local),

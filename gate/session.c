@@ -95,22 +95,6 @@ session_reset(struct session *s)
 	free(tx);
 }
 
-static const char *
-identity_name(const struct facts *f)
-{
-	switch (f->identity) {
-	case IDENTITY_VERIFIED:
-		return "verified";
-	case IDENTITY_REFUSED:
-		return "refused";
-	case IDENTITY_DISABLED:
-		return "disabled";
-	case IDENTITY_UNKNOWN:
-		break;
-	}
-	return f->identity_asked ? "unknown" : NULL;
-}
-
 /* What the log says of the client and its MAIL, the same on every line. */
 static void
 fill_record(const struct session *s, struct record *r, char client[])
@@ -127,7 +111,8 @@ fill_record(const struct session *s, struct record *r, char client[])
 	r->tls = tx->tls_version;
 	r->mechanism = tx->mechanism;
 	r->login = tx->login_text;
-	r->identity = identity_name(&tx->facts);
+	if (tx->facts.identity_asked)
+		r->identity = identity_name(tx->facts.identity);
 	r->from = tx->from;
 }
 

@@ -82,4 +82,7 @@ struct facts {
 	enum tri recipient_local;  /* as typed, and as the MTA resolved it */
 };
 
+/* "verified", "refused", "disabled", "unknown". */
+const char *identity_name(enum identity identity);
+
 #endif

@@ -39,22 +39,6 @@ now_ms(void)
 	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
 }
 
-static const char *
-name_of(enum identity identity)
-{
-	switch (identity) {
-	case IDENTITY_UNKNOWN:
-		return "unknown";
-	case IDENTITY_VERIFIED:
-		return "verified";
-	case IDENTITY_REFUSED:
-		return "refused";
-	case IDENTITY_DISABLED:
-		return "disabled";
-	}
-	return "?";
-}
-
 static void
 report(void *arg, enum identity_level level, const char *text)
 {
@@ -80,7 +64,7 @@ ask(void *text)
 	double start = now_ms();
 	enum identity identity = identity_ask(engine, &login);
 
-	printf("answer %s %s %.1f\n", login.text, name_of(identity),
+	printf("answer %s %s %.1f\n", login.text, identity_name(identity),
 	    now_ms() - start);
 	return NULL;
 }
