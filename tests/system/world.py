@@ -31,7 +31,7 @@ TOP = os.path.realpath(
 BUILD = os.path.realpath(os.environ.get("POSTERN_BUILD") or TOP)
 CONTRIB = os.path.join(TOP, "contrib")
 LAB = "/run/lab"  # what is the tests' own
-DEBS = os.path.join(BUILD, "tests/system/debs")
+DEBS = os.path.join(BUILD, "system-debs")
 
 HOSTNAME = "mail.example.test"
 PASSWORD = "sesame street"
