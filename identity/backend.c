@@ -14,6 +14,8 @@
 
 #include <openssl/crypto.h>
 
+#include "identity/route.h"
+
 #define ALARM_EVERY_MS 60000
 
 static char *
@@ -135,15 +137,8 @@ backend_clear(struct backend *b)
 bool
 backend_serves(const struct backend *b, const struct login *login)
 {
-	const char *domain = login_domain(login);
-	size_t i;
-
-	for (i = 0; i < b->domain_count; i++) {
-		if (strcmp(b->domains[i], "*") == 0 ||
-		    (domain[0] != '\0' && strcmp(b->domains[i], domain) == 0))
-			return true;
-	}
-	return false;
+	return route_matches((const char *const *)b->domains, b->domain_count,
+	    login);
 }
 
 static void vreport(struct backend *b, enum identity_level level,

@@ -19,6 +19,7 @@
 #include <event2/event.h>
 
 #include "identity/engine.h"
+#include "identity/route.h"
 
 #define CACHE_MAX 65536 /* answers; about 10 MB when full */
 #define QUEUE_MAX 256   /* questions that wait for a connection */
@@ -365,9 +366,7 @@ identity_ask(struct identity_engine *engine, const struct login *login)
 	struct backend *b = backend_for(engine, login);
 	enum identity answer;
 
-	if (b == NULL ||
-	    (b->master_separator[0] != '\0' &&
-		strstr(login->text, b->master_separator) != NULL))
+	if (b == NULL || route_is_master(b->master_separator, login))
 		return IDENTITY_REFUSED;
 	pthread_mutex_lock(&engine->lock);
 	answer = cache_get(engine->cache, login->text, engine_now_ms());
