@@ -125,7 +125,7 @@ class Dovecot(Daemon):
                  for name, extra in ACCOUNTS.items())  # fmt: skip
         write(LAB + "/users", "".join(users))
         write("/etc/dovecot/postern.masters",
-              "postern:{PLAIN}%s::::::\n" % PROXY_PASSWORD, 0o640, group="dovecot")  # fmt: skip
+              "postern:{PLAIN}%s::::::allow_nets=127.0.0.0/8,::1\n" % PROXY_PASSWORD, 0o640, group="dovecot")  # fmt: skip
         fragment = "/etc/dovecot/conf.d/05-postern.conf"
         write(fragment, read(CONTRIB + "/dovecot/postern.conf"))
         write("/etc/dovecot/dovecot.conf", DOVECOT_CONF.format(
