@@ -43,6 +43,11 @@ load_socket_mode(struct loader *l, const struct block *root)
 
 	if (value_socket_mode(text, &l->conf->socket_mode, &e) < 0)
 		load_refuse(l, line, OPTION_SOCKET_MODE, text, e.text);
+	else if ((l->conf->socket_mode & 07) != 0)
+		report_warning(&l->r, line, "socket_mode",
+		    "%s lets everybody on this host connect, and whoever can "
+		    "connect can crash libmilter",
+		    text);
 }
 
 static void

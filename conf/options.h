@@ -33,7 +33,7 @@
  */
 #define OPTION_TABLE(X) \
 	X(ROOT, LISTEN, "listen", STRING, "unix:/run/postern/milter.sock", 1, 300, "unix:PATH | inet:PORT@HOST | inet6:PORT@HOST | fd:N") \
-	X(ROOT, SOCKET_MODE, "socket_mode", STRING, "0660", 1, 4, "three octal digits after a 0, nothing for others") \
+	X(ROOT, SOCKET_MODE, "socket_mode", STRING, "0660", 1, 4, "three octal digits after a 0") \
 	X(ROOT, SOCKET_GROUP, "socket_group", STRING, "postfix", 0, 255, "a group name, or empty to leave the group alone") \
 	X(ROOT, USER, "user", STRING, "postern", 1, 255, "a user name") \
 	X(ROOT, STATE_DIR, "state_dir", STRING, "/var/lib/postern", 1, 4000, "an absolute path") \

@@ -112,10 +112,6 @@ value_socket_mode(const char *text, unsigned int *mode_r, struct err *e)
 	}
 	for (; *digits != '\0'; digits++)
 		mode = mode * 8 + (unsigned int)(*digits - '0');
-	if ((mode & 07) != 0) {
-		err_set(e, "lets everybody on this host in");
-		return -1;
-	}
 	*mode_r = mode;
 	return 0;
 }

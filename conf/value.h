@@ -21,7 +21,7 @@ int value_number(const char *text, uint64_t *number_r);
 int value_duration(const char *text, uint64_t *ms_r);
 /* The other way, in the largest unit that is exact. */
 void value_duration_format(uint64_t ms, char text_r[VALUE_DURATION_MAX]);
-/* "0660" or "660", with no permission for others. */
+/* "0660" or "660". */
 int value_socket_mode(const char *text, unsigned int *mode_r, struct err *e);
 /* The position of text in "first | second | third". */
 int value_word(const char *words, const char *text, unsigned int *index_r);
