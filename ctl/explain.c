@@ -181,6 +181,8 @@ ctl_explain(const char *file, int argc, char **argv)
 	if (conf == NULL)
 		return CTL_CONFIG;
 	oracle.log = log_new(LOG_TARGET_STDERR, LOG_FORMAT_TEXT);
+	if (oracle.log != NULL)
+		log_set_level(oracle.log, LOG_LEVEL_WARNING);
 	rules = rules_new_offline(conf);
 	if (rules != NULL)
 		gate = gate_new(rules, NULL);

@@ -30,6 +30,7 @@ struct entry {
 struct log {
 	enum log_target target;
 	enum log_format format;
+	enum log_level least;
 	pthread_mutex_t lock;
 	pthread_cond_t filled; /* the writer waits here */
 	pthread_cond_t drained;
@@ -246,6 +247,12 @@ log_free(struct log **logp)
 	free(log);
 }
 
+void
+log_set_level(struct log *log, enum log_level level)
+{
+	log->least = level;
+}
+
 enum log_format
 log_format(const struct log *log)
 {
@@ -255,8 +262,11 @@ log_format(const struct log *log)
 void
 log_line(struct log *log, enum log_level level, const char *line)
 {
-	struct entry entry = { level, strdup(line) };
+	struct entry entry = { level, NULL };
 
+	if (level < log->least)
+		return;
+	entry.text = strdup(line);
 	(void)pthread_mutex_lock(&log->lock);
 	if (!log->running) {
 		(void)pthread_mutex_unlock(&log->lock);

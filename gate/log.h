@@ -23,6 +23,9 @@ void log_free(struct log **log);
 /* Waits until what is queued now is written; at most a second. */
 void log_flush(struct log *log);
 
+/* Leaves out what is below this level; before log_start(). */
+void log_set_level(struct log *log, enum log_level level);
+
 enum log_format log_format(const struct log *log);
 
 /* A finished line, without a line feed; copied. Any thread. */

@@ -17,6 +17,7 @@
 #include "identity/route.h"
 
 #define ALARM_EVERY_MS 60000
+#define ALARM_LINES    5 /* within that time, if the cause changes */
 
 static char *
 copy(const char *text, bool *ok)
@@ -141,20 +142,14 @@ backend_serves(const struct backend *b, const struct login *login)
 	    login);
 }
 
-static void vreport(struct backend *b, enum identity_level level,
-    unsigned int held_back, const char *format, va_list ap)
-    __attribute__((format(printf, 4, 0)));
-
 static void
-vreport(struct backend *b, enum identity_level level, unsigned int held_back,
-    const char *format, va_list ap)
+send_report(struct backend *b, enum identity_level level,
+    unsigned int held_back, const char *text)
 {
-	char text[700];
-	char line[800];
+	char line[REPORT_MAX + 160];
 	char more[48] = "";
 	char *p;
 
-	(void)vsnprintf(text, sizeof(text), format, ap);
 	if (held_back > 0)
 		(void)snprintf(more, sizeof(more), " (and %u times more)",
 		    held_back);
@@ -172,11 +167,13 @@ void
 backend_report(struct backend *b, enum identity_level level, const char *format,
     ...)
 {
+	char text[REPORT_MAX];
 	va_list ap;
 
 	va_start(ap, format);
-	vreport(b, level, 0, format, ap);
+	(void)vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
+	send_report(b, level, 0, text);
 }
 
 void
@@ -185,16 +182,23 @@ backend_alarm(struct backend *b, enum alarm_kind kind,
 {
 	struct alarm *alarm = &b->alarms[kind];
 	uint64_t now = engine_now_ms();
+	char text[REPORT_MAX];
 	va_list ap;
 
-	if (alarm->last_ms != 0 && now - alarm->last_ms < ALARM_EVERY_MS) {
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	if (alarm->lines == 0 || now - alarm->since_ms >= ALARM_EVERY_MS) {
+		alarm->since_ms = now;
+		alarm->lines = 0;
+	} else if (alarm->lines >= ALARM_LINES ||
+	    strcmp(alarm->text, text) == 0) {
 		alarm->held_back++;
 		return;
 	}
-	va_start(ap, format);
-	vreport(b, level, alarm->held_back, format, ap);
-	va_end(ap);
-	alarm->last_ms = now;
+	send_report(b, level, alarm->held_back, text);
+	memcpy(alarm->text, text, sizeof(alarm->text));
+	alarm->lines++;
 	alarm->held_back = 0;
 }
 
@@ -350,7 +354,7 @@ attempt_done(void *arg, const char *why)
 	struct result r = { .answered = d->answered, .hung_up = d->hung_up };
 
 	(void)snprintf(r.why, sizeof(r.why), "%.90s: %.200s",
-	    b->endpoints[at].url, why != NULL ? why : d->why);
+	    b->endpoints[at].name, why != NULL ? why : d->why);
 	if (why == NULL && d->answered) {
 		r.outcome = d->outcome;
 		b->first = at;

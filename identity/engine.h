@@ -67,7 +67,8 @@ enum selftest_step {
 	SELFTEST_CANARY,  /* a live account must verify */
 };
 
-/* Kinds of trouble; each is reported once a minute at most. */
+/* Kinds of trouble; each is reported once a minute, or when its cause
+ * changes. */
 enum alarm_kind {
 	ALARM_CREDENTIAL,
 	ALARM_UNDECIDED,
@@ -78,9 +79,13 @@ enum alarm_kind {
 	ALARM_COUNT,
 };
 
+#define REPORT_MAX 700
+
 struct alarm {
-	uint64_t last_ms;
+	uint64_t since_ms;
+	unsigned int lines; /* since then */
 	unsigned int held_back;
+	char text[REPORT_MAX]; /* the latest */
 };
 
 struct backend {
@@ -166,7 +171,7 @@ void backend_give_up(struct backend *b);
 /* One line for the administrator. Loop's thread, not locked. */
 void backend_report(struct backend *b, enum identity_level level,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* ... unless there was one of this kind within the last minute. */
+/* ... unless the same was said within the last minute. */
 void backend_alarm(struct backend *b, enum alarm_kind kind,
     enum identity_level level, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -69,10 +69,13 @@ endpoint_parse(const char *url, struct endpoint *endpoint_r, struct err *e)
 	    strcmp(rest, "/") != 0)
 		goto out;
 	(void)curl_url_get(parts, CURLUPART_PORT, &port, 0);
+	endpoint_r->name = strdup(url);
 	/* https is libcurl's name for "TLS, and not a word by libcurl". */
-	if (asprintf(&endpoint_r->url, "%s://%s:%s/", imaps ? "https" : "imap",
+	if (endpoint_r->name == NULL ||
+	    asprintf(&endpoint_r->url, "%s://%s:%s/", imaps ? "https" : "imap",
 		host, port != NULL ? port : (imaps ? "993" : "143")) < 0) {
 		endpoint_r->url = NULL;
+		endpoint_clear(endpoint_r);
 		goto out;
 	}
 	endpoint_r->starttls = !imaps;
@@ -94,7 +97,9 @@ out:
 void
 endpoint_clear(struct endpoint *endpoint)
 {
+	free(endpoint->name);
 	free(endpoint->url);
+	endpoint->name = NULL;
 	endpoint->url = NULL;
 }
 

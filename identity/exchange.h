@@ -12,6 +12,7 @@ struct event_base;
 
 /* Where an IMAP server is. */
 struct endpoint {
+	char *name;    /* as the site writes it, for reports */
 	char *url;     /* in the form that libcurl is given */
 	bool starttls; /* imap://, STARTTLS required; else TLS from the start */
 };

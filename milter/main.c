@@ -22,7 +22,7 @@
 #include "milter/socket.h"
 
 #define TEND_SECONDS 5
-#define STOP_MS      800 /* from SIGTERM to the end, at most */
+#define STOP_MS      500 /* from SIGTERM to the end, at most */
 
 struct options {
 	const char *file;

@@ -626,6 +626,16 @@ class Cases:
         ask.end()
         equal(second.logs, [], 'connections to the second url')
 
+    def a_changed_cause_is_reported(self):
+        server = self.server(ok(b'TAG NO [UNAVAILABLE] x\r\n'))
+        ask = self.world.ask([server], '--mailbox', 'no')
+        equal(ask.verdict(), 'unknown', 'UNAVAILABLE')
+        ask.report('undecided', '[UNAVAILABLE]', 'imap')
+        server.script = ok(b'TAG NO [INUSE] y\r\n')
+        equal(ask.verdict(), 'unknown', 'INUSE')
+        ask.report('undecided', '[INUSE]')
+        ask.end()
+
     def the_breaker_opens_and_closes(self):
         server = self.server()
         ask = self.world.ask([server], '--timeout', '300')
