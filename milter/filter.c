@@ -8,10 +8,12 @@
 #include "milter/filter.h"
 
 #include <ctype.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <libmilter/mfapi.h>
 
@@ -326,6 +328,21 @@ on_close(SMFICTX *ctx)
 	door->magic = 0;
 	free(door);
 	return SMFIS_CONTINUE;
+}
+
+/*
+ * libmilter waits for SIGHUP, SIGINT and SIGTERM in a thread of its own, and
+ * when the kernel hands it one it stops seconds late, or aborts. The process's
+ * signals are caught elsewhere (process.c), so that thread is put to rest: it
+ * is the only caller of sigwait(3), and this definition takes libc's place.
+ */
+int
+sigwait(const sigset_t *restrict set, int *restrict sig)
+{
+	(void)set;
+	(void)sig;
+	for (;;)
+		(void)pause();
 }
 
 int

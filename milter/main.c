@@ -37,6 +37,7 @@ struct daemon {
 	pthread_t server;
 	pthread_t tender;
 	atomic_bool failed;
+	atomic_bool stopping;
 	pthread_mutex_t lock; /* guards the two below */
 	pthread_cond_t wanted;
 	bool reload;
@@ -128,7 +129,8 @@ serve(void *arg)
 {
 	struct daemon *d = arg;
 
-	if (filter_run(d->gate) != 0)
+	/* stopped before it began, libmilter calls that a failure */
+	if (filter_run(d->gate) != 0 && !atomic_load(&d->stopping))
 		atomic_store(&d->failed, true);
 	(void)kill(getpid(), SIGTERM);
 	return NULL;
@@ -217,6 +219,7 @@ stop(struct daemon *d, const struct conf *conf)
 	struct timespec end, next;
 	pthread_t stopper;
 
+	atomic_store(&d->stopping, true);
 	process_notify("STOPPING=1");
 	tell_tender(d, false, false);
 	if (process_thread(&stopper, stop_server, NULL) == 0)

@@ -189,7 +189,7 @@ process_catch_signals(struct err *e)
 {
 	static const int caught[] = { SIGHUP, SIGINT, SIGTERM, SIGUSR1 };
 	struct sigaction action = { .sa_handler = on_signal,
-		.sa_flags = SA_RESTART | SA_NODEFER };
+		.sa_flags = SA_NODEFER };
 	sigset_t set;
 
 	if (pipe2(signal_pipe, O_CLOEXEC) != 0 ||

@@ -47,10 +47,8 @@ int process_drop_privileges(const struct process_identity *identity,
 
 /*
  * Catches SIGHUP, SIGINT, SIGTERM and SIGUSR1 from now on, also where the
- * starter ignored them, and ignores SIGPIPE. They are left unblocked in the
- * calling thread, the process's first: the kernel offers signals to it first,
- * so that libmilter's own signal thread, which stops slowly, does not get them.
- * -1 with the reason in e.
+ * starter ignored them, and ignores SIGPIPE. The calling thread gets them. -1
+ * with the reason in e.
  */
 int process_catch_signals(struct err *e);
 /* The next signal caught. */
