@@ -125,7 +125,8 @@ void
 classify_recipient(const struct policy *policy, const struct path *recipient,
     const struct path *resolved, const char *resolved_host, struct facts *facts)
 {
-	bool local, routed = recipient->routed;
+	enum tri routed = recipient->routed ? TRI_YES : TRI_NO;
+	bool local;
 
 	facts->recipient = address_form(recipient);
 	if (recipient->form == PATH_POSTMASTER) {
@@ -137,9 +138,12 @@ classify_recipient(const struct policy *policy, const struct path *recipient,
 		if (resolved != NULL) {
 			local = local &&
 			    resolved_is_local(policy, resolved, resolved_host);
-			routed = routed || resolved->routed;
+			if (resolved->form != PATH_MAILBOX)
+				routed = TRI_UNKNOWN; /* what will it do? */
+			else if (resolved->routed)
+				routed = TRI_YES;
 		}
 	}
-	facts->recipient_routed = routed ? TRI_YES : TRI_NO;
+	facts->recipient_routed = routed;
 	facts->recipient_local = local ? TRI_YES : TRI_NO;
 }

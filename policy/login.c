@@ -27,15 +27,15 @@ last_at(const char *text, size_t len)
 static bool
 is_clean(const char *text, size_t len)
 {
-	if (len == 0 || text[0] == ' ' || text[len - 1] == ' ')
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
+	uint32_t code = 0;
 
-		if (c < 0x20 || c == 0x7f)
+	for (size_t i = 0, n; i < len; i += n) {
+		n = text_utf8_decode(text + i, len - i, &code);
+		if (n == 0 || text_is_control(code) ||
+		    (i == 0 && text_is_blank(code)))
 			return false;
 	}
-	return text_is_utf8(text, len);
+	return len > 0 && !text_is_blank(code);
 }
 
 /* The canonical domain, or what is none (a Kerberos realm, say) in lower case.

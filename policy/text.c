@@ -117,3 +117,11 @@ text_is_control(uint32_t code)
 	}
 	return false;
 }
+
+bool
+text_is_blank(uint32_t code)
+{
+	return code == ' ' || code == 0xa0 || code == 0x1680 ||
+	    (code >= 0x2000 && code <= 0x200b) || code == 0x202f ||
+	    code == 0x205f || code == 0x3000;
+}

@@ -51,4 +51,7 @@ bool text_is_utf8(const char *text, size_t len);
  */
 bool text_is_control(uint32_t code);
 
+/* Is it a space of any width, zero included? */
+bool text_is_blank(uint32_t code);
+
 #endif

@@ -69,6 +69,16 @@ static const struct row rows[] = {
 	{ "alice@", "example.org", NO },
 	{ " alice", "example.org", NO },
 	{ "alice ", "example.org", NO },
+	{ "\xc2\xa0"
+	  "alice",
+	    "example.org", NO },                    /* no-break space */
+	{ "alice\xe2\x80\x8b", "example.org", NO }, /* zero-width space */
+	{ "ali\xc2\x85"
+	  "ce",
+	    "example.org", NO }, /* C1 */
+	{ "ali\xe2\x80\xae"
+	  "ce",
+	    "example.org", NO }, /* right-to-left override */
 	{ "alice @example.org", "", NO },
 	{ "alice@ example.org", "", NO },
 	{ "alice@example.org ", "", NO },

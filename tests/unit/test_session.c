@@ -209,8 +209,11 @@ a_guest_of_the_mx_reaches_local_domains_as_typed_and_as_resolved(void **state)
 		{ "<bob@example.org>", "bob", "a.uucp.", REASON_RELAY_DENIED },
 		{ "<bob@example.org>", "bob@remote.example", "remote.example",
 		    REASON_RELAY_DENIED },
+		/* what nobody can read, nobody can judge */
 		{ "<bob@example.org>", "not an address@", "",
-		    REASON_RELAY_DENIED },
+		    REASON_INTERNAL_ERROR },
+		{ "<bob@example.org>", "@a.example:b@example.org", "",
+		    REASON_INTERNAL_ERROR },
 		{ "<bob@remote.example>", "bob@example.org", "example.org",
 		    REASON_RELAY_DENIED },
 		{ "<bob@example.org>", "a%b@example.org", "example.org",
@@ -223,6 +226,13 @@ a_guest_of_the_mx_reaches_local_domains_as_typed_and_as_resolved(void **state)
 
 	(void)state;
 	open_house(&house, site);
+	s = client(&house, "10.1.2.3", "submission");
+	assert_int_equal(mail(s, "<x@example.org>", NULL),
+	    REASON_INTERNAL_NETWORK);
+	assert_int_equal(rcpt_as(s, "<c@d.example>", "u@evil.example@d.example",
+			     "d.example"),
+	    REASON_INTERNAL_ERROR);
+	session_free(&s);
 	s = client(&house, "203.0.113.9", "smtp");
 	assert_int_equal(mail(s, "<x@remote.example>", NULL),
 	    REASON_LOCAL_RECIPIENT);
