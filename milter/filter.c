@@ -26,7 +26,6 @@
 struct door {
 	unsigned int magic;
 	bool is_sendmail; /* logins come in xtext */
-	bool saw_mail;
 	bool early_login; /* {auth_*} came before MAIL: not to be trusted */
 	struct session *session;
 };
@@ -121,15 +120,16 @@ tell_lost(SMFICTX *ctx)
 
 /*
  * libmilter falls back to an earlier stage's value, so a login that the MTA
- * states before MAIL outlives the STARTTLS that ends it. We ask for none there;
- * an MTA that was configured to send it all the same gets no login believed.
+ * states before MAIL outlives the STARTTLS that ends it. We ask for none there,
+ * and for no HELO at all; an MTA that takes no such wishes and shows a login at
+ * connect or HELO (be it the latest MAIL's) gets no login believed.
  */
 static void
 watch_for_early_login(SMFICTX *ctx, struct door *door)
 {
 	static atomic_bool told;
 
-	if (door->saw_mail || door->early_login ||
+	if (door->early_login ||
 	    (macro(ctx, "{auth_type}") == NULL &&
 		macro(ctx, "{auth_authen}") == NULL))
 		return;
@@ -262,7 +262,6 @@ on_mail(SMFICTX *ctx, char **argv)
 
 	if (door == NULL || door->session == NULL)
 		return tell_lost(ctx);
-	door->saw_mail = true;
 	if (door->early_login)
 		event.mechanism = NULL;
 	else

@@ -96,13 +96,20 @@ parse_options(int argc, char **argv, struct options *o)
 	}
 }
 
-/* The daemon may change its directory; a relative -c must survive that. */
+/* The daemon may change its directory; a relative -c must survive that. Links
+ * are not resolved: a reload follows them to where they lead then. */
 static char *
 absolute_path(const char *file)
 {
-	char *path = realpath(file, NULL);
+	char *directory, *path = NULL;
 
-	return path != NULL ? path : strdup(file);
+	if (*file == '/')
+		return strdup(file);
+	directory = getcwd(NULL, 0);
+	if (directory == NULL || asprintf(&path, "%s/%s", directory, file) < 0)
+		path = NULL;
+	free(directory);
+	return path;
 }
 
 /* loud: print warnings too, not only what ends the start. */
@@ -303,6 +310,7 @@ main(int argc, char **argv)
 		.tending = true };
 	struct err e;
 
+	process_fill_stdio();
 	parse_options(argc, argv, &options);
 	d.file = absolute_path(options.file);
 	if (d.file == NULL)
@@ -311,18 +319,24 @@ main(int argc, char **argv)
 	if (d.conf == NULL)
 		return EX_CONFIG;
 	if (options.test) {
+		if (process_resolve(d.conf, &identity, &e) != 0)
+			(void)fprintf(stderr, "%s: warning: %s\n", d.file,
+			    e.text);
+		process_identity_clear(&identity);
 		conf_free(&d.conf);
 		free(d.file);
 		return EX_OK;
 	}
-	if (process_resolve(d.conf, &identity, &e) != 0)
-		fail(EX_CONFIG, e.text);
+	if (process_resolve(d.conf, &identity, &e) != 0) {
+		(void)fprintf(stderr, "%s: error: %s\n", d.file, e.text);
+		return EX_CONFIG;
+	}
 	process_raise_nofile();
 	if (!options.foreground && process_detach(&e) != 0)
 		fail(EX_OSERR, e.text);
 	if (process_catch_signals(&e) != 0)
 		fail(EX_OSERR, e.text);
-	if (socket_open(d.conf, identity.socket_group, &e) != 0)
+	if (socket_open(d.conf, &identity, &e) != 0)
 		fail(EX_UNAVAILABLE, e.text);
 	d.gate = open_gate(&d, &identity);
 	process_identity_clear(&identity);

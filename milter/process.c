@@ -23,6 +23,18 @@ static int parent_pipe = -1;
 static int signal_pipe[2] = { -1, -1 };
 
 void
+process_fill_stdio(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		(void)close(fd);
+}
+
+void
 process_raise_nofile(void)
 {
 	struct rlimit limit;
@@ -212,10 +224,12 @@ int
 process_wait_signal(void)
 {
 	char octet;
+	ssize_t n;
 
-	while (read(signal_pipe[0], &octet, 1) != 1)
-		;
-	return octet;
+	do {
+		n = read(signal_pipe[0], &octet, 1);
+	} while (n < 0 && errno == EINTR);
+	return n == 1 ? octet : SIGTERM;
 }
 
 int

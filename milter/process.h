@@ -11,6 +11,10 @@
 /* What a daemon does to itself before it serves. All but process_notify() are
  * for the start, before there are threads. */
 
+/* Opens /dev/null where standard input, output or error is closed, so that
+ * nothing else gets their numbers. First of all. */
+void process_fill_stdio(void);
+
 /* RLIMIT_NOFILE up to the hard limit: libmilter spins when descriptors run
  * out. Failure is not fatal. */
 void process_raise_nofile(void);
@@ -51,7 +55,7 @@ int process_drop_privileges(const struct process_identity *identity,
  * with the reason in e.
  */
 int process_catch_signals(struct err *e);
-/* The next signal caught. */
+/* The next signal caught; SIGTERM if there can be none any more. */
 int process_wait_signal(void);
 /* pthread_create(3) of a thread that gets no signals. */
 int process_thread(pthread_t *thread_r, void *(*run)(void *), void *arg);

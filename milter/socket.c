@@ -116,7 +116,8 @@ refuse_served(const char *path, struct err *e)
 
 /* The lock is held until the process ends, so its descriptor is kept. */
 static int
-lock(const struct conf *conf, struct err *e)
+lock(const struct conf *conf, const struct process_identity *identity,
+    struct err *e)
 {
 	char *path = pidfile_path(conf);
 	int fd;
@@ -125,21 +126,41 @@ lock(const struct conf *conf, struct err *e)
 		err_set(e, "out of memory");
 		return -1;
 	}
-	if (unix_path(conf->listen) == NULL)
-		(void)mkdir(conf->state_dir, 0750);
+	if (unix_path(conf->listen) == NULL &&
+	    mkdir(conf->state_dir, 0750) == 0)
+		(void)!lchown(conf->state_dir, identity->uid, identity->gid);
 	fd = pidfile_lock(path, e);
 	free(path);
 	return fd < 0 ? -1 : 0;
 }
 
+/* The umask gives the mode at birth, so that nothing has to follow a path that
+ * the directory's owner might exchange; lchown() follows no link. */
+static int
+open_unix(const struct conf *conf, const char *path, gid_t group, struct err *e)
+{
+	mode_t old_mask = umask((mode_t)(~conf->socket_mode & 0777));
+	int rc = filter_open(conf->listen, e);
+
+	(void)umask(old_mask);
+	if (rc != 0)
+		return -1;
+	if (group != (gid_t)-1 && lchown(path, (uid_t)-1, group) != 0) {
+		err_set(e, "%s: cannot give it to the group: %s", path,
+		    strerror(errno));
+		(void)unlink(path);
+		return -1;
+	}
+	return 0;
+}
+
 int
-socket_open(const struct conf *conf, gid_t group, struct err *e)
+socket_open(const struct conf *conf, const struct process_identity *identity,
+    struct err *e)
 {
 	const char *path = unix_path(conf->listen);
-	mode_t old_mask;
-	int rc;
 
-	if (lock(conf, e) != 0) {
+	if (lock(conf, identity, e) != 0) {
 		/* bind() keeps a second instance off a TCP port; without the
 		 * file posternctl reload does not find us, that is all. */
 		if (path != NULL)
@@ -150,19 +171,7 @@ socket_open(const struct conf *conf, gid_t group, struct err *e)
 		return filter_open(conf->listen, e);
 	if (refuse_served(path, e) != 0)
 		return -1;
-	old_mask = umask(0177); /* narrow until the group is right */
-	rc = filter_open(conf->listen, e);
-	(void)umask(old_mask);
-	if (rc != 0)
-		return -1;
-	if ((group != (gid_t)-1 && chown(path, (uid_t)-1, group) != 0) ||
-	    chmod(path, (mode_t)conf->socket_mode) != 0) {
-		err_set(e, "%s: cannot set its group and mode: %s", path,
-		    strerror(errno));
-		(void)unlink(path);
-		return -1;
-	}
-	return 0;
+	return open_unix(conf, path, identity->socket_group, e);
 }
 
 void

@@ -5,16 +5,17 @@
 #include <sys/types.h>
 
 #include "conf/conf.h"
+#include "milter/process.h"
 #include "policy/err.h"
 
 /*
  * Opens the milter's listening socket: refuses a second instance (by the pid
  * file's lock, and by asking whether somebody answers on a UNIX socket),
- * replaces a stale socket, and gives it socket_mode and group ((gid_t)-1:
- * leave alone) before anybody can connect with wider rights. -1 with the reason
- * in e.
+ * replaces a stale socket, and gives the new one socket_mode and the identity's
+ * group. -1 with the reason in e.
  */
-int socket_open(const struct conf *conf, gid_t group, struct err *e);
+int socket_open(const struct conf *conf,
+    const struct process_identity *identity, struct err *e);
 
 /* Connects once and hangs up, which wakes libmilter's listener. */
 void socket_poke(const char *listen);
