@@ -79,19 +79,6 @@ read_growing(int fd, char **text_r, size_t *len_r, struct err *e)
 	return 0;
 }
 
-int
-files_read(const char *path, char **text_r, size_t *len_r, struct err *e)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	int rc;
-
-	if (fd < 0)
-		return set_errno(e, errno);
-	rc = read_growing(fd, text_r, len_r, e);
-	(void)close(fd);
-	return rc;
-}
-
 /* Not blocked by a FIFO. -1 with the reason in e. */
 static int
 open_regular(const char *path, struct stat *st_r, struct err *e)
@@ -112,6 +99,20 @@ open_regular(const char *path, struct stat *st_r, struct err *e)
 		return -1;
 	}
 	return fd;
+}
+
+int
+files_read(const char *path, char **text_r, size_t *len_r, struct err *e)
+{
+	struct stat st;
+	int fd = open_regular(path, &st, e);
+	int rc;
+
+	if (fd < 0)
+		return -1;
+	rc = read_growing(fd, text_r, len_r, e);
+	(void)close(fd);
+	return rc;
 }
 
 int

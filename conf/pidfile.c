@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 char *
@@ -29,10 +30,16 @@ int
 pidfile_lock(const char *path, struct err *e)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0) {
 		err_set(e, "%s: %s", path, strerror(errno));
+		return -1;
+	}
+	/* nobody else may lock it, and be taken for us */
+	if (fchmod(fd, 0600) != 0) {
+		err_set(e, "%s: %s", path, strerror(errno));
+		(void)close(fd);
 		return -1;
 	}
 	if (fcntl(fd, F_SETLK, &lock) != 0) {
@@ -66,5 +73,5 @@ pidfile_owner(const char *path, struct err *e)
 	(void)close(fd);
 	if (rc != 0)
 		return -1;
-	return lock.l_type == F_UNLCK ? 0 : lock.l_pid;
+	return lock.l_type == F_WRLCK ? lock.l_pid : 0;
 }
