@@ -309,17 +309,17 @@ log_event(struct log *log, enum log_level level, const char *format, ...)
 	va_start(ap, format);
 	(void)vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
+	/* Anything but plain ASCII, whole or cut in the middle, is no text. */
 	for (char *p = text; *p != '\0'; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+		if (*p < 0x20 || *p > 0x7e)
 			*p = '?';
 	}
 	if (log->format == LOG_FORMAT_JSON) {
-		json_t *object = json_pack("{s:s, s:s+}", "event",
-		    level_name(level), "text", text, "");
+		json_t *object = json_pack("{s:s, s:s}", "event",
+		    level_name(level), "text", text);
 		char *dump = json_dumps(object, JSON_COMPACT);
 
-		if (dump != NULL)
-			log_line(log, level, dump);
+		log_line(log, level, dump != NULL ? dump : "{}");
 		free(dump);
 		json_decref(object);
 		return;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <openssl/crypto.h>
 
@@ -20,6 +21,19 @@ struct engine_holder {
 	char *fingerprint; /* all settings that made the engine; secret */
 	atomic_uint refs;
 };
+
+/* A new CA file under the old name is another one: a resumed TLS session or a
+ * cached store would not look at it. */
+static void
+print_file(FILE *f, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0)
+		(void)fprintf(f, "%ju:%ju:%jd:%ld;", (uintmax_t)st.st_ino,
+		    (uintmax_t)st.st_size, (intmax_t)st.st_mtim.tv_sec,
+		    st.st_mtim.tv_nsec);
+}
 
 static void
 print_strings(FILE *f, char *const *strings, size_t count)
@@ -48,6 +62,7 @@ fingerprint(const struct conf *conf)
 			imap->master_separator, imap->proxy_user,
 			imap->proxy_password, imap->canary };
 
+		print_file(f, imap->ca_file);
 		print_strings(f, texts, sizeof(texts) / sizeof(texts[0]));
 		print_strings(f, imap->urls, imap->url_count);
 		print_strings(f, imap->domains, imap->domain_count);

@@ -129,7 +129,8 @@ write_record(const struct session *s, const struct record *known,
 
 	if (gate_log(s->gate) == NULL)
 		return;
-	if (d->verdict != VERDICT_PERMIT &&
+	/* only what the client was refused is ever left out */
+	if (answer->verdict != VERDICT_PERMIT &&
 	    !repeats_allow(gate_repeats(s->gate), &s->peer, d->reason,
 		now_us / 1000, &r.repeated))
 		return;
