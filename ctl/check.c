@@ -65,7 +65,9 @@ signal_owner(const char *path)
 		return CTL_FINDING;
 	}
 	if (owner == 0) {
-		(void)fprintf(stderr, "posternctl: no postern runs with %s\n",
+		(void)fprintf(stderr,
+		    "posternctl: no postern holds %s (if listen was changed, "
+		    "the running one has to be restarted)\n",
 		    path);
 		return CTL_FINDING;
 	}

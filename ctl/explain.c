@@ -54,14 +54,15 @@ ask_oracle(void *arg, const struct rules *rules, const struct login *login)
 }
 
 static bool
-set_assumption(struct oracle *oracle, const char *text)
+set_assumption(struct oracle *oracle, const struct text *text)
 {
-	oracle->assumed = text != NULL;
-	if (text == NULL)
+	oracle->assumed = text->data != NULL;
+	if (text->data == NULL)
 		return true;
 	for (int i = 0; i <= (int)IDENTITY_DISABLED; i++) {
 		oracle->identity = (enum identity)i;
-		if (strcmp(text, identity_name(oracle->identity)) == 0)
+		if (strlen(text->data) == text->len &&
+		    strcmp(text->data, identity_name(oracle->identity)) == 0)
 			return true;
 	}
 	return false;
@@ -69,16 +70,17 @@ set_assumption(struct oracle *oracle, const char *text)
 
 static int
 answer_line(struct gate *gate, struct oracle *oracle, const char *line,
-    struct question *q)
+    size_t len, struct question *q)
 {
 	json_error_t error;
-	json_t *object = json_loads(line, JSON_ALLOW_NUL, &error);
+	json_t *object = json_loadb(line, len,
+	    JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error);
 	const char *trouble;
 	json_t *result = NULL;
 
 	memset(q, 0, sizeof(*q));
 	trouble = object == NULL ? error.text : explain_read_json(object, q);
-	if (trouble == NULL && !set_assumption(oracle, q->identity.data))
+	if (trouble == NULL && !set_assumption(oracle, &q->identity))
 		trouble = "identity: verified, refused, disabled or unknown";
 	if (trouble == NULL) {
 		result = explain_as_json(gate, q);
@@ -101,12 +103,13 @@ explain_batch(struct gate *gate, struct oracle *oracle)
 	struct question *q = calloc(1, sizeof(*q));
 	char *line = NULL;
 	size_t size = 0;
+	ssize_t len;
 	int rc = CTL_GOOD;
 
 	if (q == NULL)
 		return CTL_FINDING;
-	while (getline(&line, &size, stdin) >= 0) {
-		if (answer_line(gate, oracle, line, q) != 0)
+	while ((len = getline(&line, &size, stdin)) >= 0) {
+		if (answer_line(gate, oracle, line, (size_t)len, q) != 0)
 			rc = CTL_USAGE;
 	}
 	free(line);
@@ -154,7 +157,7 @@ explain(struct gate *gate, struct oracle *oracle, int argc, char **argv)
 	if (q == NULL)
 		return CTL_FINDING;
 	if (argc > 0 && parse_arguments(argc, argv, q) == 0) {
-		if (set_assumption(oracle, q->identity.data))
+		if (set_assumption(oracle, &q->identity))
 			rc = explain_in_words(gate, q);
 		else
 			(void)fprintf(stderr,

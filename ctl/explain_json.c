@@ -98,7 +98,9 @@ explain_read_json(json_t *object, struct question *q)
 		struct text text = { json_string_value(value),
 			json_string_length(value) };
 
-		if (strcmp(key, "rcpt") == 0 && json_is_array(value)) {
+		if (strcmp(key, "rcpt") == 0) {
+			if (!json_is_array(value))
+				return "rcpt: not an array";
 			json_array_foreach(value, i, item)
 			{
 				text.data = json_string_value(item);

@@ -27,6 +27,16 @@ question_set_key(struct question *q, const char *key, struct text value)
 	return false;
 }
 
+/* As a macro would bring it: NULL when it is empty, and something that matches
+ * nothing when it holds a NUL, which no macro can. */
+static const char *
+given(struct text text)
+{
+	if (text.data == NULL || text.len == 0)
+		return NULL;
+	return strlen(text.data) == text.len ? text.data : "\x01";
+}
+
 struct session *
 question_connect(struct gate *gate, const struct question *q)
 {
@@ -34,7 +44,7 @@ question_connect(struct gate *gate, const struct question *q)
 
 	if (q->addr.data != NULL && strlen(q->addr.data) == q->addr.len)
 		(void)netaddr_parse(q->addr.data, &peer);
-	return session_new(gate, &peer, q->listener.data);
+	return session_new(gate, &peer, given(q->listener));
 }
 
 /* Splits "SMTPUTF8 BODY=8BITMIME" in place. */
@@ -50,12 +60,6 @@ split_args(char *text, const char *args[], size_t max)
 	args[n] = NULL;
 }
 
-static const char *
-given(struct text text)
-{
-	return text.data == NULL || *text.data == '\0' ? NULL : text.data;
-}
-
 /* There is no key for the cipher: a sound one is assumed, and with it its
  * strength unless `bits` says otherwise. */
 int
@@ -64,7 +68,8 @@ question_mail(struct session *session, const struct question *q,
 {
 	struct text from =
 	    q->from.data != NULL ? q->from : (struct text){ "<>", 2 };
-	char *copy = strdup(q->args.data != NULL ? q->args.data : "");
+	const char *words = given(q->args);
+	char *copy = strdup(words != NULL ? words : "");
 	const char *args[32];
 	struct mail_event event = {
 		.path = from.data,
@@ -72,7 +77,7 @@ question_mail(struct session *session, const struct question *q,
 		.args = args,
 		.tls_version = given(q->tls),
 		.cipher = "assumed",
-		.cipher_bits = q->bits.data != NULL ? q->bits.data : "256",
+		.cipher_bits = q->bits.data != NULL ? given(q->bits) : "256",
 		.mechanism = given(q->mech),
 		.login = q->login.data,
 		.login_len = q->login.len,
