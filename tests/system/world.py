@@ -113,7 +113,10 @@ def fetch_debs():
     missing = [name for name in packages("unpack") if name not in have]
     if missing:
         # apt must not become somebody else for a directory it cannot enter
-        run("apt-get", "-o", "APT::Sandbox::User=root", "download", *missing, cwd=DEBS)
+        download = ("apt-get", "-o", "APT::Sandbox::User=root", "download", *missing)
+        if subprocess.call(download, cwd=DEBS) != 0:  # no lists yet, or old ones
+            run("apt-get", "update")
+            run(*download, cwd=DEBS)
 
 
 def enter():
