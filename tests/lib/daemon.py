@@ -4,6 +4,8 @@
 Nothing here sleeps: the start waits for READY=1 on NOTIFY_SOCKET, the log is
 read by a thread that wakes whoever waits for a line, ends are seen by pidfd.
 Processes are ended by pid, directories removed, at the end of the `with`.
+Every wait has a deadline; a daemon that outlives SIGTERM is killed and counts
+as a failure, whatever the test itself looks at.
 """
 
 import json
@@ -29,6 +31,7 @@ TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 POSTERN = os.path.join(os.path.abspath(BUILD), "milter", "postern")
 POSTERNCTL = os.path.join(os.path.abspath(BUILD), "ctl", "posternctl")
 DEADLINE = 20.0  # seconds; far above anything that a healthy daemon needs
+overdue = []  # what had to be killed: Report.end() makes failures of it
 
 KEYS = ["id", "queue", "client", "zone", "listener", "tls", "mech", "login",
         "identity", "from", "rcpt", "stage", "verdict", "reason", "reply", "ms"]
@@ -109,6 +112,8 @@ class Report:
 
     def end(self):
         """The exit code."""
+        for what in overdue:
+            self.ok(False, what)
         print("1..%d" % self.count)
         return 1 if self.failed or self.count == 0 else 0
 
@@ -216,6 +221,7 @@ class Postern:
         self.where = "unix:" + self.socket_path
         self.process = None
         self.pass_fds = ()
+        self.without_stdio = False  # True: descriptors 0, 1, 2 are closed
         self.notices = []
         self.values = {
             "dir": self.dir, "user": pwd.getpwuid(os.geteuid()).pw_name,
@@ -264,7 +270,8 @@ class Postern:
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
              "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
              "-subj", "/CN=nobody", "-keyout", os.devnull, "-out",
-             self.values["ca_file"]], check=True, capture_output=True)
+             self.values["ca_file"]], check=True, capture_output=True,
+            timeout=DEADLINE)
 
     def configure(self, **settings):
         self.values.update(settings)
@@ -275,9 +282,13 @@ class Postern:
 
     def command(self, *args):
         """For other runs of the program: -t, -V, a second instance."""
-        wrap = shlex.split(os.environ.get("POSTERN_WRAP", ""))
-        return subprocess.run(wrap + [POSTERN, *args], capture_output=True,
+        return subprocess.run(self.argv(*args), capture_output=True,
                               text=True, timeout=DEADLINE, check=False)
+
+    def argv(self, *args):
+        shell = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+        return (shell if self.without_stdio else []) + shlex.split(
+            os.environ.get("POSTERN_WRAP", "")) + [POSTERN, *args]
 
     def spawn(self):
         path = os.path.join(self.dir, "notify.sock")
@@ -286,9 +297,8 @@ class Postern:
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(path)
         self.notices = []
-        wrap = shlex.split(os.environ.get("POSTERN_WRAP", ""))
         self.process = subprocess.Popen(
-            wrap + [POSTERN, "-c", self.file, "-f"], stdin=subprocess.DEVNULL,
+            self.argv("-c", self.file, "-f"), stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self.log_file() if self.log_to_file else subprocess.PIPE,
             pass_fds=self.pass_fds,
@@ -308,7 +318,7 @@ class Postern:
     def start(self):
         self.spawn()
         if not self.wait_notice("READY=1"):
-            self.process.wait()
+            self.process.wait(DEADLINE)
             self.reader.join(DEADLINE)
             raise RuntimeError("the daemon did not start (exit %s):\n%s" % (
                 self.process.returncode, "\n".join(self.log.lines)))
@@ -332,23 +342,37 @@ class Postern:
         """The exit code, or None after the deadline."""
         if not select.select([self.pidfd], [], [], seconds)[0]:
             return None
-        return self.process.wait()
+        return self.process.wait(DEADLINE)
 
     def signal(self, number):
         self.process.send_signal(number)
 
     def stop(self, seconds=DEADLINE):
+        """SIGTERM: the exit code, or None when only SIGKILL ended it."""
         self.signal(signal.SIGTERM)
-        return self.wait_exit(seconds)
+        code = self.wait_exit(seconds)
+        if code is None:
+            overdue.append("SIGTERM had not ended process %d after %g s"
+                           % (self.process.pid, seconds))
+            self.process.kill()
+            self.wait_exit()
+        return code
+
+    def all_lines(self):
+        """The whole log of a daemon that has ended."""
+        self.reader.join(DEADLINE)
+        return self.log.lines
 
     def kill(self):
         if self.process is None:
             return
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait()
+        if self.wait_exit() is None:
+            overdue.append("SIGKILL did not end process %d" % self.process.pid)
         self.reader.join(DEADLINE)
-        if self.process.stderr:
+        # close() would wait for a reader that somebody's copy keeps waiting
+        if self.process.stderr and not self.reader.is_alive():
             self.process.stderr.close()
         os.close(self.pidfd)
         self.notify.close()
@@ -422,7 +446,8 @@ class Imap:
     def __init__(self, certificate="server", **steps):
         self.dir = tempfile.mkdtemp(prefix="postern-imap.")
         subprocess.run([os.path.join(TOP, "tests", "lib", "certs.sh"),
-                        self.dir], check=True, stdout=subprocess.DEVNULL)
+                        self.dir], check=True, stdout=subprocess.DEVNULL,
+                       timeout=2 * DEADLINE)
         self.ca_file = os.path.join(self.dir, "ca.crt")
         self.server = fake_imap.Server(
             os.path.join(self.dir, certificate + ".crt"),
@@ -472,12 +497,13 @@ def serve(report, clients):
         except Exception as e:  # a result like any other, to be reported
             results[i] = e
 
-    threads = [threading.Thread(target=run, args=(i,))
+    threads = [threading.Thread(target=run, args=(i,), daemon=True)
                for i in range(len(clients))]
     for t in threads:
         t.start()
+    end = time.monotonic() + 2 * DEADLINE
     for t in threads:
-        t.join(2 * DEADLINE)
+        t.join(max(0, end - time.monotonic()))
     hanging = sum(t.is_alive() for t in threads)
     if hanging:
         report.ok(False, "%d clients still hang" % hanging)
