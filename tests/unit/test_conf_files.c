@@ -209,6 +209,44 @@ a_secret_is_a_regular_file(void **state)
 	conf_report_clear(&report);
 }
 
+/* Who opened a FIFO to read would wait for a writer: alarm() ends that. */
+static void
+a_configuration_and_a_map_are_regular_files(void **state)
+{
+	struct dir *dir = *state;
+	struct conf_report report;
+	char want[1024];
+
+	(void)alarm(10);
+	write_good_files(dir);
+	(void)unlink(file(dir, "map"));
+	assert_int_equal(mkfifo(file(dir, "map"), 0600), 0);
+	assert_null(load_with_files(dir, &report));
+	(void)snprintf(want, sizeof(want),
+	    "%s/conf:6: error: senders.map: \"%s/map\": not a regular file; "
+	    "allowed: a file that postern can read",
+	    dir->path, dir->path);
+	if (report.errors != 1 || !reported(&report, want)) {
+		print_error("want %s\n", want);
+		print_report(&report);
+	}
+	assert_int_equal(report.errors, 1);
+	assert_true(reported(&report, want));
+	conf_report_clear(&report);
+
+	assert_int_equal(unlink(file(dir, "conf")), 0);
+	assert_int_equal(mkfifo(file(dir, "conf"), 0600), 0);
+	assert_null(conf_load(file(dir, "conf"), &report));
+	if (report.errors != 1 ||
+	    strstr(report.lines[0], "not a regular file") == NULL)
+		print_report(&report);
+	assert_int_equal(report.errors, 1);
+	assert_non_null(strstr(report.lines[0], "/conf:1: error: file: "));
+	assert_non_null(strstr(report.lines[0], "not a regular file"));
+	conf_report_clear(&report);
+	(void)alarm(0);
+}
+
 static void
 files_that_are_not_there_are_errors(void **state)
 {
@@ -406,6 +444,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_DIR(a_secret_is_private_and_one_line),
 		WITH_DIR(a_secret_is_a_regular_file),
+		WITH_DIR(a_configuration_and_a_map_are_regular_files),
 		WITH_DIR(files_that_are_not_there_are_errors),
 		WITH_DIR(a_map_is_read_and_its_errors_name_its_lines),
 		WITH_DIR(gateways_and_bridges_are_warned_of),
