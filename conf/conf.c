@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/account.h"
 #include "conf/document.h"
 #include "conf/files.h"
 #include "conf/load.h"
@@ -101,6 +102,7 @@ load_root(struct loader *l)
 	else
 		load_list(l, &root, OPTION_LOCAL_DOMAINS, take_local_domain,
 		    NULL);
+	account_warn(l, &root);
 }
 
 static void
@@ -259,6 +261,7 @@ load_map(struct loader *l, const struct block *b)
 		    path, e.text);
 		goto out;
 	}
+	account_warn_file(l, line, "senders.map", path);
 	of_map.file = path;
 	errors = l->r.report->errors;
 	if (owners_add_map(l->conf->policy.owners, text, len,

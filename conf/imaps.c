@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/account.h"
 #include "conf/files.h"
 #include "conf/value.h"
 #include "policy/domain.h"
@@ -91,6 +92,8 @@ load_ca_file(struct loader *l, const struct block *b, struct conf_imap *imap)
 		    REPORT_PATH ": %s; allowed: a file of CA certificates in "
 				"PEM that postern can read",
 		    path, e.text);
+	else
+		account_warn_file(l, line, "imap.ca_file", path);
 }
 
 static void
@@ -113,9 +116,11 @@ load_secret(struct loader *l, const struct block *b, struct conf_imap *imap)
 		report_error(&l->r, line, "imap.proxy_password_file",
 		    REPORT_PATH ": %s; allowed: a file with the password of "
 				"proxy_user in one line of 1 to %d octets, "
-				"owned by the user of postern and of "
-				"mode 0600",
+				"readable to postern's user alone (mode 0600 "
+				"or 0400)",
 		    path, e.text, FILES_SECRET_MAX);
+	else
+		account_warn_file(l, line, "imap.proxy_password_file", path);
 	free(path);
 }
 

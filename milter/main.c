@@ -319,10 +319,6 @@ main(int argc, char **argv)
 	if (d.conf == NULL)
 		return EX_CONFIG;
 	if (options.test) {
-		if (process_resolve(d.conf, &identity, &e) != 0)
-			(void)fprintf(stderr, "%s: warning: %s\n", d.file,
-			    e.text);
-		process_identity_clear(&identity);
 		conf_free(&d.conf);
 		free(d.file);
 		return EX_OK;

@@ -3,6 +3,7 @@
  * What a configuration file names: secrets, CA files and maps, and the host
  * that it is loaded on. Everything is made in a directory of its own.
  */
+#include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -103,13 +104,13 @@ load_with_files(struct dir *dir, struct conf_report *report)
 	char text[2048];
 
 	(void)snprintf(text, sizeof(text),
-	    "internal = ::1\n"
+	    "internal = ::1 user = %s listen = \"inet:8891@127.0.0.1\"\n"
 	    "auth { realm = example.org }\n"
 	    "imap \"a\" { url = \"imaps://h\"\n"
 	    "  ca_file = \"%s/ca\"\n"
 	    "  proxy_password_file = \"%s/secret\" }\n"
 	    "senders { map = \"%s/map\" }\n",
-	    dir->path, dir->path, dir->path);
+	    getpwuid(geteuid())->pw_name, dir->path, dir->path, dir->path);
 	write_file(dir, "conf", 0644, text, strlen(text));
 	memset(report, 0, sizeof(*report));
 	return conf_load(file(dir, "conf"), report);
@@ -263,8 +264,8 @@ files_that_are_not_there_are_errors(void **state)
 	(void)snprintf(want[1], sizeof(want[1]),
 	    "%s/conf:5: error: imap.proxy_password_file: \"%s/secret\": No "
 	    "such file or directory; allowed: a file with the password of "
-	    "proxy_user in one line of 1 to 1024 octets, owned by the user "
-	    "of postern and of mode 0600",
+	    "proxy_user in one line of 1 to 1024 octets, readable to "
+	    "postern's user alone (mode 0600 or 0400)",
 	    dir->path, dir->path);
 	(void)snprintf(want[2], sizeof(want[2]),
 	    "%s/conf:6: error: senders.map: \"%s/map\": No such file or "
@@ -288,6 +289,43 @@ files_that_are_not_there_are_errors(void **state)
 	conf_report_clear(&report);
 	assert_null(conf_load(dir->path, &report));
 	assert_int_equal(report.errors, 1);
+	conf_report_clear(&report);
+}
+
+/* What the start would stumble over is told beforehand. */
+static void
+what_this_host_does_not_have_is_warned_of(void **state)
+{
+	struct dir *dir = *state;
+	static const char text[] =
+	    "internal = ::1\n"
+	    "user = no-such-user\n"
+	    "socket_group = no-such-group\n"
+	    "listen = \"unix:/no/such/directory/sock\"\n";
+	static const char *const want[] = {
+		":2: warning: user: there is no user \"no-such-user\"",
+		":3: warning: socket_group: there is no group "
+		"\"no-such-group\"",
+		":4: warning: listen: the directory "
+		"\"/no/such/directory/\" is not there",
+		":1: warning: file: ",
+	};
+	struct conf_report report = { 0 };
+	struct conf *conf;
+
+	write_file(dir, "conf", 0646, text, sizeof(text) - 1);
+	conf = conf_load(file(dir, "conf"), &report);
+	assert_non_null(conf);
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		bool found = false;
+
+		for (size_t k = 0; k < report.count; k++)
+			found =
+			    found || strstr(report.lines[k], want[i]) != NULL;
+		if (!found)
+			fail_msg("no warning like %s", want[i]);
+	}
+	conf_free(&conf);
 	conf_report_clear(&report);
 }
 
@@ -446,6 +484,7 @@ main(void)
 		WITH_DIR(a_secret_is_a_regular_file),
 		WITH_DIR(a_configuration_and_a_map_are_regular_files),
 		WITH_DIR(files_that_are_not_there_are_errors),
+		WITH_DIR(what_this_host_does_not_have_is_warned_of),
 		WITH_DIR(a_map_is_read_and_its_errors_name_its_lines),
 		WITH_DIR(gateways_and_bridges_are_warned_of),
 	};

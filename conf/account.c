@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Will the daemon find here what it needs, with the rights that it will have?
+ * Says so beforehand; the start and the operating system decide.
+ */
+#include "conf/account.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define BUFFER_MAX 16384
+#define GROUPS_MAX 256
+
+struct account {
+	uid_t uid;
+	gid_t groups[GROUPS_MAX];
+	int group_count;
+};
+
+static bool
+find_account(const char *name, struct account *account_r)
+{
+	char buffer[BUFFER_MAX];
+	struct passwd entry, *found = NULL;
+
+	if (getpwnam_r(name, &entry, buffer, sizeof(buffer), &found) != 0 ||
+	    found == NULL)
+		return false;
+	account_r->uid = entry.pw_uid;
+	account_r->group_count = GROUPS_MAX;
+	if (getgrouplist(name, entry.pw_gid, account_r->groups,
+		&account_r->group_count) < 0)
+		account_r->group_count = GROUPS_MAX;
+	return true;
+}
+
+static bool
+group_exists(const char *name)
+{
+	char buffer[BUFFER_MAX];
+	struct group entry, *found = NULL;
+
+	return getgrnam_r(name, &entry, buffer, sizeof(buffer), &found) == 0 &&
+	    found != NULL;
+}
+
+static bool
+can_read(const struct account *account, const struct stat *st)
+{
+	if (account->uid == 0)
+		return true;
+	if (account->uid == st->st_uid)
+		return (st->st_mode & S_IRUSR) != 0;
+	for (int i = 0; i < account->group_count; i++) {
+		if (account->groups[i] == st->st_gid)
+			return (st->st_mode & S_IRGRP) != 0;
+	}
+	return (st->st_mode & S_IROTH) != 0;
+}
+
+void
+account_warn_file(struct loader *l, unsigned int line, const char *option,
+    const char *path)
+{
+	struct account account;
+	struct stat st;
+
+	if (l->env->host == NULL || l->conf->user == NULL ||
+	    stat(path, &st) != 0)
+		return;
+	if ((st.st_mode & S_IWOTH) != 0)
+		report_warning(&l->r, line, option,
+		    REPORT_PATH ": everybody on this host can change it", path);
+	if (find_account(l->conf->user, &account) && !can_read(&account, &st))
+		report_warning(&l->r, line, option,
+		    REPORT_PATH ": user \"%s\" cannot read it (owner %lu, mode "
+				"%04o), so postern will not start",
+		    path, l->conf->user, (unsigned long)st.st_uid,
+		    (unsigned int)st.st_mode & 07777u);
+}
+
+static void
+warn_directory(struct loader *l, const struct block *root)
+{
+	const char *path = l->conf->listen;
+	struct stat st;
+	char *directory;
+
+	if (path == NULL || strncmp(path, "unix:", 5) != 0)
+		return;
+	directory = strdup(path + 5);
+	if (directory == NULL) {
+		report_no_memory(&l->r);
+		return;
+	}
+	strrchr(directory, '/')[1] = '\0';
+	if (stat(directory, &st) != 0 || !S_ISDIR(st.st_mode))
+		report_warning(&l->r,
+		    document_line(l->document, root, OPTION_LISTEN), "listen",
+		    "the directory " REPORT_PATH " is not there; make it, or "
+		    "have systemd make it (RuntimeDirectory)",
+		    directory);
+	free(directory);
+}
+
+void
+account_warn(struct loader *l, const struct block *root)
+{
+	const struct conf *c = l->conf;
+	struct account account;
+
+	if (l->env->host == NULL || c->user == NULL || c->listen == NULL ||
+	    c->socket_group == NULL)
+		return;
+	if (!find_account(c->user, &account))
+		report_warning(&l->r,
+		    document_line(l->document, root, OPTION_USER), "user",
+		    "there is no user \"%s\" on this host; postern will not "
+		    "start",
+		    c->user);
+	if (strncmp(c->listen, "unix:", 5) == 0 && *c->socket_group != '\0' &&
+	    !group_exists(c->socket_group))
+		report_warning(&l->r,
+		    document_line(l->document, root, OPTION_SOCKET_GROUP),
+		    "socket_group",
+		    "there is no group \"%s\" on this host; postern will not "
+		    "start (\"\" leaves the socket's group alone)",
+		    c->socket_group);
+	warn_directory(l, root);
+	account_warn_file(l, 1, "file", l->r.file);
+}
