@@ -6,6 +6,7 @@
 #include "ctl/explain.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "ctl/ctl.h"
 
@@ -33,7 +34,7 @@ tls_words(const struct facts *f)
 	case TLS_ABSENT:
 		return "none";
 	case TLS_WEAK:
-		return "below tls.min_version or tls.min_bits";
+		return "below tls.min_version or tls.min_bits, or unknown";
 	case TLS_STRONG:
 		return "strong enough";
 	}
@@ -55,43 +56,75 @@ tri_words(enum tri tri)
 }
 
 static void
-say_client(const struct session *session, const struct question *q)
+say_address(const struct session *session, const struct question *q)
+{
+	struct netaddr peer = { 0 };
+	struct net best;
+	char text[NETADDR_TEXT_MAX], net[NET_TEXT_MAX];
+
+	if (q->addr.data != NULL && netaddr_parse(q->addr.data, &peer) != 0)
+		(void)printf("client     \"%s\" is no IP address, so: ",
+		    q->addr.data);
+	else
+		(void)printf("client     ");
+	netaddr_format(&peer, text);
+	(void)netset_contains(session_policy(session)->internal, &peer, &best);
+	(void)printf("%s: %s (", text, question_zone(session));
+	if (best.addr.family == NETADDR_NONE) {
+		(void)printf("in no network of internal)\n");
+		return;
+	}
+	net_format(&best, net);
+	(void)printf("by %s)\n", net);
+}
+
+static void
+say_listener(const struct session *session, const struct question *q)
+{
+	const struct policy *policy = session_policy(session);
+	const char *name = q->listener.data;
+	bool described = false;
+
+	for (size_t i = 0; name != NULL && i < policy->listener_count; i++)
+		described =
+		    described || strcmp(policy->listeners[i].name, name) == 0;
+	(void)printf("listener   %s: role %s%s\n",
+	    name != NULL ? name : "(none given)",
+	    session_facts(session)->role == ROLE_MX ? "mx" : "submission",
+	    name == NULL || described
+		? ""
+		: " (no listener section has this very name)");
+}
+
+static void
+say_login(const struct session *session, const struct question *q)
 {
 	const struct facts *f = session_facts(session);
-	const struct policy *policy = session_policy(session);
-	struct netaddr peer = { 0 };
-	char text[NETADDR_TEXT_MAX],
-	    why[NET_TEXT_MAX + 32] = "in no network of internal";
-	struct net best;
 
-	if (q->addr.data != NULL)
-		(void)netaddr_parse(q->addr.data, &peer);
-	netaddr_format(&peer, text);
-	(void)netset_contains(policy->internal, &peer, &best);
-	if (best.addr.family != NETADDR_NONE) {
-		char net[NET_TEXT_MAX];
-
-		net_format(&best, net);
-		(void)snprintf(why, sizeof(why), "by %s", net);
-	}
-	(void)printf("client     %s: %s (%s)\n", text, question_zone(session),
-	    why);
-	(void)printf("listener   %s: role %s\n",
-	    q->listener.data != NULL ? q->listener.data : "-",
-	    f->role == ROLE_MX ? "mx" : "submission");
 	(void)printf("tls        %s\n", tls_words(f));
-	(void)printf("login      %s%s%s\n", login_words(f),
+	(void)printf("login      %s%s%s%s\n", login_words(f),
 	    *session_login(session)->text != '\0' ? ": " : "",
-	    session_login(session)->text);
-	(void)printf("identity   %s\n",
-	    f->identity_asked ? identity_name(f->identity) : "not asked");
+	    session_login(session)->text,
+	    q->login.data != NULL && q->mech.data == NULL
+		? " (a login counts only with its mech)"
+		: "");
+	(void)printf("identity   %s%s\n",
+	    f->identity_asked ? identity_name(f->identity) : "not asked",
+	    f->identity_asked && q->identity.data != NULL
+		? " (assumed, or refused unasked)"
+		: "");
+	if (session_policy(session)->switches.sender_check !=
+		SENDER_CHECK_OFF &&
+	    f->login == LOGIN_PRESENT)
+		(void)printf("owned      %s\n", tri_words(f->sender_owned));
 }
 
 static void
 say_path(const char *what, const char *raw, const struct path *path)
 {
 	if (path == NULL || !path_is_valid(path)) {
-		(void)printf("%s %s: not a valid path\n", what, raw);
+		(void)printf("%s %s: not a valid path%s\n", what, raw,
+		    *raw == '<' ? "" : " (it begins with <)");
 		return;
 	}
 	(void)printf("%s %s: local part \"%s\", domain \"%s\"%s\n", what, raw,
@@ -121,10 +154,9 @@ explain_in_words(struct gate *gate, const struct question *q)
 		(void)fprintf(stderr, "posternctl: out of memory\n");
 		return CTL_FINDING;
 	}
-	say_client(session, q);
-	if (session_policy(session)->switches.sender_check != SENDER_CHECK_OFF)
-		(void)printf("owned      %s\n",
-		    tri_words(session_facts(session)->sender_owned));
+	say_address(session, q);
+	say_listener(session, q);
+	say_login(session, q);
 	say_path("MAIL", q->from.data != NULL ? q->from.data : "<>",
 	    session_sender(session));
 	say_answer(&answer);
