@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,8 @@ import textwrap
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-began = time.monotonic()
+# starting again in the private world does not start the clock again
+began = float(os.environ.setdefault("POSTERN_DEMO_BEGAN", str(time.monotonic())))
 
 
 def say(text):
@@ -22,7 +24,14 @@ def say(text):
 def call(*argv, **options):
     """Runs a command whose output may be seen; ends the demo if it fails."""
     say("$ " + " ".join(argv))
-    status = subprocess.call(argv, stdin=subprocess.DEVNULL, **options)
+    with subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, start_new_session=True, **options
+    ) as process:
+        try:
+            status = process.wait()
+        except BaseException:  # interrupted: nothing may go on writing
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     if status != 0:
         sys.exit("contrib/demo: %s: exit %d" % (argv[0], status))
 
@@ -183,7 +192,14 @@ class Demo:
         print("%d of %d rows as expected" % (good, len(self.table)))
 
 
+def stop(number, _frame):
+    sys.exit(128 + number)
+
+
 def prepare():
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, stop)
     directory = tempfile.mkdtemp(prefix="postern-demo-")
     try:
         if "POSTERN_BUILD" not in os.environ:
@@ -215,4 +231,10 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    outside = "POSTERN_WORLD" not in os.environ
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        if outside:  # the one inside was interrupted as well
+            print("contrib/demo: interrupted", file=sys.stderr)
+        sys.exit(130)
