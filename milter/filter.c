@@ -166,6 +166,20 @@ ask_for_macros(SMFICTX *ctx)
 	return true;
 }
 
+/* What a connection keeps ends here, at its close or at another negotiation. */
+static void
+forget_door(SMFICTX *ctx)
+{
+	struct door *door = door_of(ctx);
+
+	if (door == NULL)
+		return;
+	(void)smfi_setpriv(ctx, NULL);
+	session_free(&door->session);
+	door->magic = 0;
+	free(door);
+}
+
 /* Steps that decide nothing are left out where the MTA offers that. HELO
  * carries the TLS macros of an MTA that does not take our list. */
 static sfsistat
@@ -179,6 +193,7 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
 
 	(void)unused2;
 	(void)unused3;
+	forget_door(ctx);
 	*actions_r = 0;
 	*unused2_r = 0;
 	*unused3_r = 0;
@@ -208,6 +223,7 @@ on_connect(SMFICTX *ctx, char *hostname, _SOCK_ADDR *address)
 	session_free(&door->session);
 	netaddr_from_sockaddr(address, &peer);
 	door->is_sendmail = mta_is_sendmail(ctx);
+	watch_for_early_login(ctx, door);
 	door->session =
 	    session_new(the_gate, &peer, macro(ctx, "{daemon_name}"));
 	return SMFIS_CONTINUE;
@@ -318,14 +334,7 @@ on_abort(SMFICTX *ctx)
 static sfsistat
 on_close(SMFICTX *ctx)
 {
-	struct door *door = door_of(ctx);
-
-	if (door == NULL)
-		return SMFIS_CONTINUE;
-	(void)smfi_setpriv(ctx, NULL);
-	session_free(&door->session);
-	door->magic = 0;
-	free(door);
+	forget_door(ctx);
 	return SMFIS_CONTINUE;
 }
 
