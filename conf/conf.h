@@ -17,6 +17,15 @@ enum mailbox_check {
 	MAILBOX_CHECK_NO
 };
 enum login_as { LOGIN_AS_USER = 0, LOGIN_AS_ADDRESS };
+/* imap.verify: where the truth about a login comes from */
+enum verify_source { VERIFY_NONE = 0, VERIFY_SESSION, VERIFY_PROXY };
+#define VERIFY_SOURCES 2
+enum sasl_protocol { SASL_PROTOCOL_DOVECOT = 0, SASL_PROTOCOL_SASLAUTHD };
+/* sasl.proof: what a success proves */
+enum sasl_proof {
+	SASL_PROOF_ADDRESS = 0, /* the login, from the client's address */
+	SASL_PROOF_LOGIN,       /* the login, from anywhere */
+};
 
 /* One `imap "name" { }` section. Every string is owned; "" is "not set". */
 struct conf_imap {
@@ -27,14 +36,44 @@ struct conf_imap {
 	char **domains; /* canonical, or "*" */
 	size_t domain_count;
 	enum login_as login_as;
+	enum verify_source
+	    verify[VERIFY_SOURCES]; /* in this order, then NONE */
+	bool forward_client;
 	char *master_separator; /* "" for none */
 	char *proxy_user;
-	char
-	    *proxy_password; /* what proxy_password_file holds; wiped on free */
+	char *proxy_password; /* "" unless verify has proxy; what
+				 proxy_password_file holds; wiped on free */
 	enum mailbox_check mailbox_check;
 	char *canary;
 	uint64_t timeout_ms;
 	unsigned int max_connections;
+};
+
+/* One `sasl "name" { }` section. */
+struct conf_sasl {
+	char *name;
+	enum sasl_protocol protocol;
+	char *
+	    listen; /* unix:PATH | inet:PORT@HOST | inet6:PORT@HOST, loopback */
+	unsigned int socket_mode;
+	char *socket_group;
+	unsigned int pass_through; /* SASL_BIT()s */
+	bool plaintext_internal;
+	enum sasl_proof proof;
+};
+
+/* `N/duration`: N within any such time. */
+struct conf_rate {
+	unsigned int count;
+	uint64_t window_ms;
+};
+
+struct conf_guessing {
+	struct conf_rate per_address;
+	struct conf_rate per_network;
+	struct conf_rate per_login;
+	uint64_t delay_ms;
+	uint64_t spare_ms;
 };
 
 /* A configuration file, read and checked. Read-only for its users. */
@@ -54,7 +93,16 @@ struct conf {
 	uint64_t identity_refused_ttl_ms;
 	uint64_t identity_wait_ms;
 	unsigned int identity_waiters;
+	uint64_t identity_session_ttl_ms;
+	uint64_t identity_grace_ms;
+	struct conf_sasl *sasls;
+	size_t sasl_count;
+	struct conf_guessing guessing;
+	char *store_url;
 };
+
+/* Are session proofs written or looked at? Then a store is needed. */
+bool conf_needs_store(const struct conf *conf);
 
 /* What is wrong with a configuration: "FILE:LINE: error: OPTION: TEXT" or
  * "...: warning: ...", one line each, without a line feed, in the order found.

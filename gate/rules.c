@@ -158,6 +158,7 @@ start_engine(const struct conf *conf, struct log *log, struct err *e)
 			.domain_count = imap->domain_count,
 			.login_as_address = imap->login_as == LOGIN_AS_ADDRESS,
 			.master_separator = imap->master_separator,
+			.proxy = true,
 			.proxy_user = imap->proxy_user,
 			.proxy_password = imap->proxy_password,
 			.mailbox_check = mailbox_option(imap->mailbox_check),

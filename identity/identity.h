@@ -9,6 +9,8 @@
 #include "policy/err.h"
 #include "policy/facts.h"
 #include "policy/login.h"
+#include "policy/netaddr.h"
+#include "policy/sasl.h"
 
 /* "Does IMAP say that this is a live account?" One engine: its own thread with
  * one event loop does everything that talks to the world. */
@@ -30,12 +32,15 @@ struct identity_backend {
 	size_t domain_count;
 	bool login_as_address;        /* false: only the local part */
 	const char *master_separator; /* "" for none */
+	bool proxy; /* may identity_ask() ask it? The next four are for that */
 	const char *proxy_user;
 	const char *proxy_password;
 	enum identity_mailbox mailbox_check;
 	const char *canary;  /* "" for none */
 	uint64_t timeout_ms; /* deadline over one whole check */
 	unsigned int max_connections;
+	/* Say whose password it is: ID ("x-originating-ip" ...), RFC 2971. */
+	bool forward_client;
 };
 
 /* How loud a report line is. */
@@ -48,9 +53,18 @@ struct identity_options {
 	uint64_t refused_ttl_ms;
 	uint64_t wait_ms;     /* a caller of identity_ask() waits this long */
 	unsigned int waiters; /* that many callers at once */
+	uint64_t grace_ms; /* how long a password that verified still does while
+			      its server decides nothing; 0: not at all */
+	/* Relayed mechanisms that identity_offers() is to find out about;
+	   SASL_BIT()s */
+	unsigned int mechanisms;
 	/* Called from any thread with one line of text (no line feed). */
 	void (*report)(void *arg, enum identity_level level, const char *text);
 	void *report_arg;
+	/* Every step of every conversation in words, for people; no secrets.
+	 * Called on the engine's thread; NULL: nobody listens. */
+	void (*trace)(void *arg, const char *text);
+	void *trace_arg;
 };
 
 /* Copies the options, starts the thread and the self-tests. NULL with the
@@ -76,5 +90,75 @@ bool identity_wait_ready(struct identity_engine *engine, uint64_t ms);
  */
 enum identity identity_ask(struct identity_engine *engine,
     const struct login *login);
+
+/* How a login attempt ended. */
+struct identity_verdict {
+	enum identity identity; /* never IDENTITY_UNPROVEN */
+	bool remembered;        /* IMAP was not asked */
+	bool graced;            /* ... and could not be: it verified before */
+};
+typedef void identity_done(void *arg, const struct identity_verdict *verdict);
+
+/* A deadline over one whole attempt, below Postfix's ten seconds. */
+#define IDENTITY_ATTEMPT_MS 8000
+
+/* All borrowed for the call. */
+struct identity_password {
+	const struct login *login;
+	const char *password; /* judged by sasl_password_fits() before */
+	size_t len;
+	const struct netaddr *client; /* NETADDR_NONE: not known */
+};
+
+/*
+ * Is it this login's password? Remembered answers come at once, from within
+ * the call; else IMAP is asked with it and done is called on the engine's
+ * thread: once, within IDENTITY_ATTEMPT_MS, identity_free() included. Never
+ * waits. IDENTITY_UNKNOWN is every failure, and is not remembered. Thousands
+ * may be under way; questions with one login and password are asked once.
+ */
+void identity_verify(struct identity_engine *engine,
+    const struct identity_password *question, identity_done *done, void *arg);
+
+#define IDENTITY_TAG_LEN 32
+/* A keyed MAC of login and password, the same as long as the process lives:
+ * tells equal attempts from different ones, and nothing else. */
+void identity_tag(const struct login *login, const char *password, size_t len,
+    unsigned char tag_r[IDENTITY_TAG_LEN]);
+
+/* Do all backends, as they last said, offer this relayed mechanism? Any
+ * thread. */
+bool identity_offers(struct identity_engine *engine,
+    enum sasl_mechanism mechanism);
+
+/* A client's exchange, carried to the IMAP server's AUTHENTICATE and back. */
+struct identity_relay;
+
+/* Called on the engine's thread. challenge: the server's next line in base64,
+ * borrowed, to be answered by identity_relay_respond(); verdict is NULL. Or it
+ * is over: verdict, and challenge is NULL; called so exactly once, and the
+ * relay is then gone. */
+typedef void identity_relay_event(void *arg, const char *challenge,
+    const struct identity_verdict *verdict);
+
+/*
+ * Begins. login routes it and is NULL when only the client's answer will tell
+ * (CRAM-MD5; then there must be one backend that serves every domain). initial
+ * is the client's first message in base64, or NULL. The message has been judged
+ * by sasl_stated_identity(); it is passed on as it is. NULL: no memory, too
+ * many at once, no backend; event is then never called.
+ */
+struct identity_relay *identity_relay_begin(struct identity_engine *engine,
+    enum sasl_mechanism mechanism, const struct login *login,
+    const char *initial, const struct netaddr *client,
+    identity_relay_event *event, void *arg);
+/* The client's answer to the latest challenge, in base64. login as above, if
+ * it is known by now: one that this backend does not serve ends the exchange
+ * as refused. Any thread, before the verdict was delivered. */
+void identity_relay_respond(struct identity_relay *relay,
+    const struct login *login, const char *response);
+/* The client gave up: event comes soon, with IDENTITY_UNKNOWN. Any thread,
+ * before the verdict was delivered. */
+void identity_relay_cancel(struct identity_relay *relay);
 
 #endif

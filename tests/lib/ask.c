@@ -186,6 +186,7 @@ obey(char *line)
 static struct identity_backend backend = {
 	.name = "test",
 	.master_separator = "",
+	.proxy = true,
 	.proxy_user = "postern",
 	.proxy_password = "posternpw",
 	.canary = "",
