@@ -59,7 +59,8 @@ struct sasl_credentials {
 	size_t password_len;
 };
 
-/* "[authzid] NUL authcid NUL password" (RFC 4616, 2). -1: not that. */
+/* "[authzid] NUL authcid NUL password" (RFC 4616, 2). -1: not that. Empty parts
+ * pass: sasl_login() and sasl_password_fits() are there to refuse them. */
 int sasl_plain_parse(const char *message, size_t len,
     struct sasl_credentials *credentials_r);
 
