@@ -50,6 +50,14 @@ int process_drop_privileges(const struct process_identity *identity,
     struct err *e);
 
 /*
+ * Passwords pass through this memory: it is not to end in a core file, nor to
+ * be read by another process of the same user. After privileges were dropped
+ * (the kernel decides anew on every change of user), before there is a secret.
+ * Where LeakSanitizer is linked in it does nothing: that has to trace us.
+ */
+void process_forbid_core(void);
+
+/*
  * Catches SIGHUP, SIGINT, SIGTERM and SIGUSR1 from now on, also where the
  * starter ignored them, and ignores SIGPIPE. The calling thread gets them. -1
  * with the reason in e.
