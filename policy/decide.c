@@ -38,10 +38,17 @@ login_is_live(const struct facts *f)
 	case IDENTITY_REFUSED:
 	case IDENTITY_DISABLED:
 		return TRI_NO;
+	case IDENTITY_UNPROVEN:
 	case IDENTITY_UNKNOWN:
 		break;
 	}
 	return TRI_UNKNOWN;
+}
+
+static bool
+identity_is_due(const struct facts *f)
+{
+	return f->identity == IDENTITY_UNKNOWN && !f->identity_asked;
 }
 
 static struct decision
@@ -64,8 +71,11 @@ judge_identity(const struct facts *f)
 	case TRI_UNKNOWN:
 		break;
 	}
-	if (!f->identity_asked)
+	if (identity_is_due(f))
 		return decision_need(FACT_IDENTITY);
+	/* somebody let this login in, but not by postern's door */
+	if (f->identity == IDENTITY_UNPROVEN)
+		return decision_refuse(REASON_SESSION_UNPROVEN);
 	return decision_refuse(REASON_IDENTITY_UNDECIDED);
 }
 
@@ -97,7 +107,7 @@ judge_internal(const struct switches *sw, const struct facts *f)
 	case TRI_UNKNOWN:
 		break;
 	}
-	return f->identity_asked ? permit : decision_need(FACT_IDENTITY);
+	return identity_is_due(f) ? decision_need(FACT_IDENTITY) : permit;
 }
 
 static struct decision
@@ -119,7 +129,7 @@ judge_login(const struct facts *f)
 /* TLS comes before the login, so that clear text never tells a good password
  * from a bad one (RFC 8314, 4.1). */
 static struct decision
-judge_external(const struct facts *f)
+judge_stranger(const struct facts *f)
 {
 	if (client_is_mx_guest(f))
 		return decision_permit(REASON_LOCAL_RECIPIENT);
@@ -130,6 +140,21 @@ judge_external(const struct facts *f)
 		return decision_refuse(REASON_TLS_TOO_WEAK);
 	case TLS_STRONG:
 		return judge_login(f);
+	}
+	return decision_refuse(REASON_INTERNAL_ERROR);
+}
+
+/* Who guesses passwords is heard in nothing else. */
+static struct decision
+judge_external(const struct facts *f)
+{
+	switch (f->guessing) {
+	case GUESSING_WITHIN:
+		return judge_stranger(f);
+	case GUESSING_OVER:
+		return decision_refuse(REASON_GUESSING);
+	case GUESSING_UNKNOWN:
+		break;
 	}
 	return decision_refuse(REASON_INTERNAL_ERROR);
 }

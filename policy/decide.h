@@ -9,10 +9,10 @@
 /*
  * Judge MAIL FROM (RFC 5321, 4.1.1.2). Pure: the same facts give the same
  * decision, on any thread. Both arguments are borrowed for the call; zeroed
- * facts are an unknown outsider. VERDICT_NEED: .need says which fact to fetch
- * before asking again. Cannot fail: what it cannot decide is VERDICT_TEMPFAIL.
- * A permit with REASON_LOCAL_RECIPIENT opens the door to local recipients only:
- * decide_rcpt() holds it to that.
+ * facts are an unknown outsider, refused for now. VERDICT_NEED: .need says
+ * which fact to fetch before asking again. Cannot fail: what it cannot decide
+ * is VERDICT_TEMPFAIL. A permit with REASON_LOCAL_RECIPIENT opens the door to
+ * local recipients only: decide_rcpt() holds it to that.
  */
 struct decision decide_mail(const struct switches *switches,
     const struct facts *facts);

@@ -14,6 +14,8 @@ identity_name(enum identity identity)
 		return "refused";
 	case IDENTITY_DISABLED:
 		return "disabled";
+	case IDENTITY_UNPROVEN:
+		return "unproven";
 	case IDENTITY_UNKNOWN:
 		break;
 	}

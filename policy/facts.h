@@ -33,12 +33,20 @@ enum login_state {
 	LOGIN_PRESENT,
 };
 
-/* What IMAP says about the login. */
+/* What IMAP, or a proof that postern itself kept, says about the login. */
 enum identity {
 	IDENTITY_UNKNOWN = 0,
 	IDENTITY_VERIFIED,
 	IDENTITY_REFUSED,
 	IDENTITY_DISABLED,
+	IDENTITY_UNPROVEN, /* the MTA accepted it, postern never saw it */
+};
+
+/* Is the client over a limit of wrong passwords? (gate/guess.h) */
+enum guessing {
+	GUESSING_UNKNOWN = 0, /* not looked up */
+	GUESSING_WITHIN,
+	GUESSING_OVER,
 };
 
 /* Facts of the store and of the header, which no rule looks at yet. */
@@ -67,10 +75,11 @@ struct facts {
 	enum zone zone;
 	enum role role;
 	/* this MAIL */
+	enum guessing guessing; /* asked of external clients only */
 	enum tls_strength tls;
 	enum login_state login;
 	enum identity identity;
-	bool identity_asked; /* IDENTITY_UNKNOWN is IMAP's answer */
+	bool identity_asked; /* IDENTITY_UNKNOWN is the answer */
 	enum lease lease;
 	enum limit limit;
 	enum address_form sender;
@@ -82,7 +91,7 @@ struct facts {
 	enum tri recipient_local;  /* as typed, and as the MTA resolved it */
 };
 
-/* "verified", "refused", "disabled", "unknown". */
+/* "verified", "refused", "disabled", "unproven", "unknown". */
 const char *identity_name(enum identity identity);
 
 #endif

@@ -30,6 +30,9 @@ enum verdict {
 	X(IDENTITY_REFUSED,       "identity-refused",       REJECT,   550, "5.7.1", "This login may not send mail") \
 	X(IDENTITY_DISABLED,      "identity-disabled",      REJECT,   525, "5.7.13", "User account disabled") \
 	X(IDENTITY_UNDECIDED,     "identity-undecided",     TEMPFAIL, 454, "4.7.0", "Your account cannot be checked right now, try again later") \
+	X(SESSION_UNPROVEN,       "session-unproven",       TEMPFAIL, 421, "4.7.0", "Your login was not checked by this service, connect and log in again") \
+	X(GUESSING,               "guessing",               TEMPFAIL, 421, "4.7.0", "Too many wrong passwords from your network, try again later") \
+	X(LOGIN_WITHOUT_TLS,      "login-without-tls",      REJECT,   538, "5.7.11", "This login needs TLS") \
 	X(SENDER_MALFORMED,       "sender-malformed",       REJECT,   501, "5.1.7", "Bad sender address syntax") \
 	X(SENDER_NOT_FQDN,        "sender-not-fqdn",        REJECT,   554, "5.1.8", "Sender domain is not fully qualified") \
 	X(SENDER_NOT_ASCII,       "sender-not-ascii",       REJECT,   550, "5.6.7", "Sender address needs SMTPUTF8") \

@@ -94,6 +94,7 @@ prepare_facts(void)
 
 		f->zone = (r & 1) != 0 ? ZONE_INTERNAL : ZONE_EXTERNAL;
 		f->role = (r & 6) == 0 ? ROLE_MX : ROLE_SUBMISSION;
+		f->guessing = GUESSING_WITHIN;
 		f->tls = (r & 24) == 0 ? TLS_ABSENT : TLS_STRONG;
 		f->login = (r & 96) == 0 ? LOGIN_ABSENT : LOGIN_PRESENT;
 		f->identity =

@@ -67,9 +67,19 @@ mail_is_narrowed(const struct switches *sw, const struct facts *f)
 	    f->sender_owned != TRI_YES;
 }
 
+/* Nobody but the house may try passwords without end, and who was not looked up
+ * is not known to be innocent. */
+static bool
+guesses_passwords(const struct facts *f)
+{
+	return !warrant_address(f) && f->guessing != GUESSING_WITHIN;
+}
+
 static bool
 mail_may_pass(const struct switches *sw, const struct facts *f)
 {
+	if (guesses_passwords(f))
+		return false;
 	if (!warrant_address(f) && !warrant_login(f) && !warrant_mx(f))
 		return false;
 	return !mail_is_narrowed(sw, f);
@@ -104,17 +114,18 @@ static void
 complain(const char *stage, const struct switches *sw, const struct facts *f,
     const struct decision *d, bool may_pass)
 {
-	print_error("%s: got %s (%s), the promise says %s: zone=%d role=%d "
-		    "tls=%d login=%d identity=%d asked=%d sender=%d owned=%d "
-		    "recipient=%d routed=%d local=%d; internal=%d check=%d "
-		    "action=%d routed=%d\n",
+	print_error(
+	    "%s: got %s (%s), the promise says %s: zone=%d role=%d "
+	    "tls=%d login=%d identity=%d asked=%d guessing=%d sender=%d owned=%d "
+	    "recipient=%d routed=%d local=%d; internal=%d check=%d "
+	    "action=%d routed=%d\n",
 	    stage, verdict_name(d->verdict), reason_row(d->reason)->name,
 	    may_pass ? "permit" : "no permit", (int)f->zone, (int)f->role,
 	    (int)f->tls, (int)f->login, (int)f->identity, f->identity_asked,
-	    (int)f->sender, (int)f->sender_owned, (int)f->recipient,
-	    (int)f->recipient_routed, (int)f->recipient_local,
-	    (int)sw->auth_internal, (int)sw->sender_check,
-	    (int)sw->sender_action, (int)sw->routed);
+	    (int)f->guessing, (int)f->sender, (int)f->sender_owned,
+	    (int)f->recipient, (int)f->recipient_routed,
+	    (int)f->recipient_local, (int)sw->auth_internal,
+	    (int)sw->sender_check, (int)sw->sender_action, (int)sw->routed);
 }
 
 /* The verdict is the oracle's, and the decision is sound in itself. A NEED may
@@ -134,7 +145,8 @@ judge(const char *stage, const struct switches *sw, const struct facts *f,
 		break;
 	case VERDICT_NEED:
 		right = d.need == FACT_IDENTITY && !f->identity_asked &&
-		    f->login == LOGIN_PRESENT;
+		    f->identity == IDENTITY_UNKNOWN &&
+		    f->login == LOGIN_PRESENT && !guesses_passwords(f);
 		break;
 	case VERDICT_REJECT:
 		right = !may_pass && row->verdict == VERDICT_REJECT &&
@@ -158,10 +170,11 @@ judge(const char *stage, const struct switches *sw, const struct facts *f,
 	X(sw->sender_action, enum sender_action, 2) \
 	X(sw->routed, enum routed_action, 2) \
 	X(f->zone, enum zone, 3) \
+	X(f->guessing, enum guessing, 3) \
 	X(f->role, enum role, 2) \
 	X(f->tls, enum tls_strength, 3) \
 	X(f->login, enum login_state, 4) \
-	X(f->identity, enum identity, 4) \
+	X(f->identity, enum identity, 5) \
 	X(f->identity_asked, bool, 2) \
 	X(f->sender, enum address_form, 6) \
 	X(f->sender_owned, enum tri, 3)
@@ -229,8 +242,8 @@ zeroed_and_impossible_facts_refuse(void **state)
 	struct facts f = { 0 };
 
 	(void)state;
-	assert_int_equal(decide_mail(&sw, &f).verdict, VERDICT_REJECT);
-	assert_int_equal(decide_rcpt(&sw, &f).verdict, VERDICT_REJECT);
+	assert_int_equal(decide_mail(&sw, &f).verdict, VERDICT_TEMPFAIL);
+	assert_int_equal(decide_rcpt(&sw, &f).verdict, VERDICT_TEMPFAIL);
 
 #define BROKEN(member)                                                \
  do {                                                                 \
@@ -241,6 +254,7 @@ zeroed_and_impossible_facts_refuse(void **state)
  } while (0)
 	struct facts good = {
 		.zone = ZONE_EXTERNAL,
+		.guessing = GUESSING_WITHIN,
 		.tls = TLS_STRONG,
 		.login = LOGIN_PRESENT,
 		.identity = IDENTITY_VERIFIED,
@@ -254,6 +268,7 @@ zeroed_and_impossible_facts_refuse(void **state)
 	assert_int_equal(decide_rcpt(&sw, &good).verdict, VERDICT_PERMIT);
 	sw.sender_check = SENDER_CHECK_ENVELOPE;
 	assert_int_equal(decide_rcpt(&sw, &good).verdict, VERDICT_PERMIT);
+	BROKEN(guessing);
 	BROKEN(tls);
 	BROKEN(login);
 	BROKEN(identity);
@@ -267,6 +282,7 @@ zeroed_and_impossible_facts_refuse(void **state)
 
 static const struct facts outsider = {
 	.zone = ZONE_EXTERNAL,
+	.guessing = GUESSING_WITHIN,
 	.tls = TLS_STRONG,
 	.login = LOGIN_PRESENT,
 	.identity = IDENTITY_VERIFIED,
@@ -294,7 +310,7 @@ clear_text_tells_nothing_of_the_login(void **state)
 
 	(void)state;
 	for (int login = 0; login <= (int)LOGIN_PRESENT; login++) {
-		for (int id = 0; id <= (int)IDENTITY_DISABLED; id++) {
+		for (int id = 0; id <= (int)IDENTITY_UNPROVEN; id++) {
 			f.login = (enum login_state)login;
 			f.identity = (enum identity)id;
 			f.tls = TLS_ABSENT;
@@ -328,6 +344,8 @@ login_and_identity_have_their_own_replies(void **state)
 		    REASON_IDENTITY_DISABLED },
 		{ "undecided", LOGIN_PRESENT, IDENTITY_UNKNOWN,
 		    REASON_IDENTITY_UNDECIDED },
+		{ "unproven", LOGIN_PRESENT, IDENTITY_UNPROVEN,
+		    REASON_SESSION_UNPROVEN },
 	};
 	struct switches sw = { 0 };
 
@@ -352,6 +370,8 @@ the_address_outweighs_an_undecided_login(void **state)
 	f.tls = TLS_ABSENT;
 	f.identity = IDENTITY_UNKNOWN;
 	expect("undecided", &sw, &f, REASON_INTERNAL_NETWORK);
+	f.identity = IDENTITY_UNPROVEN;
+	expect("unproven", &sw, &f, REASON_INTERNAL_NETWORK);
 	f.identity = IDENTITY_REFUSED;
 	expect("refused", &sw, &f, REASON_IDENTITY_REFUSED);
 	sw.auth_internal = AUTH_INTERNAL_IGNORE;
@@ -361,6 +381,38 @@ the_address_outweighs_an_undecided_login(void **state)
 	expect("still not the owner", &sw, &f, REASON_SENDER_NOT_OWNED);
 	f.sender = ADDRESS_NULL;
 	expect("nobody's", &sw, &f, REASON_INTERNAL_NETWORK);
+}
+
+/* Whatever else there is to say to it: 421 and the connection is gone. */
+static void
+a_guesser_hears_nothing_else(void **state)
+{
+	static const enum guessing all[] = { GUESSING_UNKNOWN, GUESSING_OVER };
+	static const enum reason reasons[] = { REASON_INTERNAL_ERROR,
+		REASON_GUESSING };
+	struct switches sw = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct facts f = outsider;
+
+		f.guessing = all[i];
+		expect("good login", &sw, &f, reasons[i]);
+		f.tls = TLS_ABSENT;
+		expect("clear text", &sw, &f, reasons[i]);
+		f.login = LOGIN_ABSENT;
+		f.role = ROLE_MX;
+		expect("guest of the mx", &sw, &f, reasons[i]);
+		f.sender = ADDRESS_MALFORMED;
+		expect("bad sender", &sw, &f, reasons[i]);
+		f.sender = ADDRESS_QUALIFIED;
+		f.zone = ZONE_INTERNAL;
+		expect("internal", &sw, &f, REASON_INTERNAL_NETWORK);
+		f.zone = ZONE_UNKNOWN;
+		expect("unknown zone", &sw, &f, reasons[i]);
+	}
+	assert_int_equal(reason_row(REASON_GUESSING)->code, 421);
+	assert_int_equal(reason_row(REASON_SESSION_UNPROVEN)->code, 421);
 }
 
 static void
@@ -403,6 +455,7 @@ main(void)
 		cmocka_unit_test(clear_text_tells_nothing_of_the_login),
 		cmocka_unit_test(login_and_identity_have_their_own_replies),
 		cmocka_unit_test(the_address_outweighs_an_undecided_login),
+		cmocka_unit_test(a_guesser_hears_nothing_else),
 		cmocka_unit_test(warn_passes_and_says_so),
 		cmocka_unit_test(only_permits_permit),
 	};
