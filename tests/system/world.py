@@ -31,6 +31,7 @@ TOP = os.path.realpath(
 BUILD = os.path.realpath(os.environ.get("POSTERN_BUILD") or TOP)
 CONTRIB = os.path.join(TOP, "contrib")
 LAB = "/run/lab"  # what is the tests' own
+ROOT = LAB + "/root"  # what is unpacked only
 DEBS = os.path.join(BUILD, "system-debs")
 
 HOSTNAME = "mail.example.test"
@@ -44,6 +45,8 @@ CLIENTS = {
     "outside6": ("out", "2001:db8:77::2", "2001:db8:77::1"),
     "gateway4": ("in", "10.77.0.254", "10.77.0.1"),
 }
+# What more of the world is outside; add_client() makes its addresses.
+FAR_NETWORKS = ("198.51.100.0/24", "192.0.2.0/24", "2001:db8::/32")
 
 HOSTS = """127.0.0.1 localhost
 ::1 localhost
@@ -54,6 +57,9 @@ fd00:77::1 mail.example.test
 203.0.113.2 outside.example.net
 2001:db8:77::2 outside.example.net
 """
+
+# accounts that packages make which are only unpacked here
+USERS = ("postern", "smmta", "smmsp", "Debian-exim", "cyrus")
 
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
@@ -220,6 +226,16 @@ class World:
             run(*add_address(address, "srv-" + net))
         for net, address in sorted(theirs):
             run(*self.hosts[net].command(*add_address(address, "eth0")))
+        for network in FAR_NETWORKS:
+            run("ip", "route", "add", network, "dev", "srv-out")
+
+    def add_client(self, address):
+        """One more client outside; its name is its address."""
+        if address not in CLIENTS:
+            like = CLIENTS["outside6" if ":" in address else "outside4"]
+            run(*self.hosts["out"].command(*add_address(address, "eth0")))
+            CLIENTS[address] = ("out", address, like[2])
+        return address
 
     def connect(self, client, port, seconds=20.0):
         """A TCP connection of a client host to a port of the server."""
@@ -249,16 +265,16 @@ def make_run_and_etc():
     os.makedirs(LAB)
     run("cp", "-a", "/etc", "/run/etc")
     run("mount", "--bind", "/run/etc", "/etc")
-    for spool in ("/var/spool/postfix", "/var/lib/postfix"):
-        if os.path.isdir(spool):
-            run(*"mount -t tmpfs -o mode=0755 tmpfs".split(), spool)
+    for path in ("/var/spool/postfix", "/var/lib/postfix", "/var/cache/ldconfig"):
+        if os.path.isdir(path):
+            run(*"mount -t tmpfs -o mode=0755 tmpfs".split(), path)
     for name in ("hosts", "nsswitch.conf", "resolv.conf"):
         if os.path.lexists("/etc/" + name):
             os.unlink("/etc/" + name)
     write("/etc/hosts", HOSTS)
     write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n")
     write("/etc/resolv.conf", "")
-    for number, name in enumerate(("postern", "smmta", "smmsp"), 610):
+    for number, name in enumerate(USERS, 610):
         add_user(name, number)
 
 
@@ -270,6 +286,19 @@ def add_user(name, number):
     if ("\n%s:" % name) not in read("/etc/group"):
         with open("/etc/group", "a", encoding="utf-8") as file:
             file.write("%s:x:%d:\n" % (name, number))
+
+
+def unpack():
+    """Unpacks what cannot be installed, once. The libraries go into the cache
+    of the private /etc: a set-uid program takes no LD_LIBRARY_PATH."""
+    if os.path.isdir(ROOT):
+        return
+    for name in packages("unpack"):
+        (deb,) = glob.glob("%s/%s_*.deb" % (DEBS, name))
+        run("dpkg", "-x", deb, ROOT)
+    found = [os.path.dirname(path) for path in glob.glob(ROOT + "/**/lib*.so.*", recursive=True)]
+    write("/etc/ld.so.conf.d/zz-unpacked.conf", "\n".join(sorted(set(found))) + "\n")
+    run("ldconfig", "-X")
 
 
 def make_dev():
