@@ -83,27 +83,39 @@ account_warn_file(struct loader *l, unsigned int line, const char *option,
 }
 
 static void
-warn_directory(struct loader *l, const struct block *root)
+warn_directory(struct loader *l, unsigned int line, const char *option,
+    const char *listen)
 {
-	const char *path = l->conf->listen;
 	struct stat st;
 	char *directory;
 
-	if (path == NULL || strncmp(path, "unix:", 5) != 0)
+	if (listen == NULL || strncmp(listen, "unix:", 5) != 0)
 		return;
-	directory = strdup(path + 5);
+	directory = strdup(listen + 5);
 	if (directory == NULL) {
 		report_no_memory(&l->r);
 		return;
 	}
 	strrchr(directory, '/')[1] = '\0';
 	if (stat(directory, &st) != 0 || !S_ISDIR(st.st_mode))
-		report_warning(&l->r,
-		    document_line(l->document, root, OPTION_LISTEN), "listen",
+		report_warning(&l->r, line, option,
 		    "the directory " REPORT_PATH " is not there; make it, or "
 		    "have systemd make it (RuntimeDirectory)",
 		    directory);
 	free(directory);
+}
+
+static void
+warn_group(struct loader *l, unsigned int line, const char *option,
+    const char *listen, const char *group)
+{
+	if (strncmp(listen, "unix:", 5) != 0 || *group == '\0' ||
+	    group_exists(group))
+		return;
+	report_warning(&l->r, line, option,
+	    "there is no group \"%s\" on this host; postern will not start "
+	    "(\"\" leaves the socket's group alone)",
+	    group);
 }
 
 void
@@ -121,14 +133,22 @@ account_warn(struct loader *l, const struct block *root)
 		    "there is no user \"%s\" on this host; postern will not "
 		    "start",
 		    c->user);
-	if (strncmp(c->listen, "unix:", 5) == 0 && *c->socket_group != '\0' &&
-	    !group_exists(c->socket_group))
-		report_warning(&l->r,
-		    document_line(l->document, root, OPTION_SOCKET_GROUP),
-		    "socket_group",
-		    "there is no group \"%s\" on this host; postern will not "
-		    "start (\"\" leaves the socket's group alone)",
-		    c->socket_group);
-	warn_directory(l, root);
+	warn_group(l, document_line(l->document, root, OPTION_SOCKET_GROUP),
+	    "socket_group", c->listen, c->socket_group);
+	warn_directory(l, document_line(l->document, root, OPTION_LISTEN),
+	    "listen", c->listen);
 	account_warn_file(l, 1, "file", l->r.file);
+}
+
+void
+account_warn_sasl(struct loader *l, const struct block *b,
+    const struct conf_sasl *sasl)
+{
+	if (l->env->host == NULL || sasl->listen == NULL ||
+	    sasl->socket_group == NULL)
+		return;
+	warn_group(l, document_line(l->document, b, OPTION_SASL_SOCKET_GROUP),
+	    "sasl.socket_group", sasl->listen, sasl->socket_group);
+	warn_directory(l, document_line(l->document, b, OPTION_SASL_LISTEN),
+	    "sasl.listen", sasl->listen);
 }

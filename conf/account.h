@@ -13,6 +13,10 @@
 /* user, socket_group, the socket's directory, and the file itself. */
 void account_warn(struct loader *l, const struct block *root);
 
+/* The socket's directory and its group. */
+void account_warn_sasl(struct loader *l, const struct block *b,
+    const struct conf_sasl *sasl);
+
 /* A file that `user` will not be able to read at the start, or that anybody
  * can write. */
 void account_warn_file(struct loader *l, unsigned int line, const char *option,

@@ -20,21 +20,6 @@
 #include "policy/netset.h"
 #include "policy/owner.h"
 
-/* POSIX's portable user names (3.437). */
-static int
-check_name(const char *text, struct err *e)
-{
-	static const char portable[] = "abcdefghijklmnopqrstuvwxyz"
-				       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				       "0123456789._-";
-
-	if (*text == '-' || text[strspn(text, portable)] != '\0') {
-		err_set(e, "is no name of a user or group");
-		return -1;
-	}
-	return 0;
-}
-
 static void
 load_socket_mode(struct loader *l, const struct block *root)
 {
@@ -86,9 +71,9 @@ load_root(struct loader *l)
 
 	load_string(l, &root, OPTION_LISTEN, value_listen, &conf->listen);
 	load_socket_mode(l, &root);
-	load_string(l, &root, OPTION_SOCKET_GROUP, check_name,
+	load_string(l, &root, OPTION_SOCKET_GROUP, value_name,
 	    &conf->socket_group);
-	load_string(l, &root, OPTION_USER, check_name, &conf->user);
+	load_string(l, &root, OPTION_USER, value_name, &conf->user);
 	load_string(l, &root, OPTION_STATE_DIR, value_absolute_path,
 	    &conf->state_dir);
 	conf->log = (enum log_target)load_word(l, &root, OPTION_LOG);
@@ -224,6 +209,22 @@ load_identity(struct loader *l)
 	    load_duration(l, &b, OPTION_IDENTITY_REFUSED_TTL);
 	conf->identity_wait_ms = load_duration(l, &b, OPTION_IDENTITY_WAIT);
 	conf->identity_waiters = load_number(l, &b, OPTION_IDENTITY_WAITERS);
+	conf->identity_session_ttl_ms =
+	    load_duration(l, &b, OPTION_IDENTITY_SESSION_TTL);
+	conf->identity_grace_ms = load_duration(l, &b, OPTION_IDENTITY_GRACE);
+}
+
+static void
+load_guessing(struct loader *l)
+{
+	struct block b = only_block(l, SECTION_GUESSING);
+	struct conf_guessing *guessing = &l->conf->guessing;
+
+	load_rate(l, &b, OPTION_GUESSING_PER_ADDRESS, &guessing->per_address);
+	load_rate(l, &b, OPTION_GUESSING_PER_NETWORK, &guessing->per_network);
+	load_rate(l, &b, OPTION_GUESSING_PER_LOGIN, &guessing->per_login);
+	guessing->delay_ms = load_duration(l, &b, OPTION_GUESSING_DELAY);
+	guessing->spare_ms = load_duration(l, &b, OPTION_GUESSING_SPARE);
 }
 
 static void
@@ -283,8 +284,7 @@ load_senders(struct loader *l)
 	    (enum sender_check)load_word(l, &b, OPTION_SENDERS_CHECK);
 	policy->switches.sender_action =
 	    (enum sender_action)load_word(l, &b, OPTION_SENDERS_ACTION);
-	policy->owners =
-	    owners_new(load_word(l, &b, OPTION_SENDERS_FOLD_CASE) != 0);
+	policy->owners = owners_new(load_bool(l, &b, OPTION_SENDERS_FOLD_CASE));
 	if (policy->owners == NULL) {
 		report_no_memory(&l->r);
 		return;
@@ -302,7 +302,16 @@ load_recipients(struct loader *l)
 	    (enum routed_action)load_word(l, &b, OPTION_RECIPIENTS_ROUTED);
 }
 
-/* In an order that needs no second look: the realm before what uses it. */
+static void
+load_store(struct loader *l)
+{
+	struct block b = only_block(l, SECTION_STORE);
+
+	load_string(l, &b, OPTION_STORE_URL, value_store_url,
+	    &l->conf->store_url);
+}
+
+/* In an order that needs no second look: what others look at before them. */
 static void
 load_all(struct loader *l)
 {
@@ -312,8 +321,11 @@ load_all(struct loader *l)
 	load_auth(l);
 	load_imaps(l);
 	load_identity(l);
+	load_sasls(l);
+	load_guessing(l);
 	load_senders(l);
 	load_recipients(l);
+	load_store(l);
 }
 
 struct conf *
@@ -365,6 +377,18 @@ conf_load(const char *file, struct conf_report *report)
 	return conf;
 }
 
+bool
+conf_needs_store(const struct conf *conf)
+{
+	for (size_t i = 0; conf->sasl_count > 0 && i < conf->imap_count; i++) {
+		for (size_t k = 0; k < VERIFY_SOURCES; k++) {
+			if (conf->imaps[i].verify[k] == VERIFY_SESSION)
+				return true;
+		}
+	}
+	return false;
+}
+
 static void
 free_strings(char **list, size_t count)
 {
@@ -386,6 +410,14 @@ clear_imap(struct conf_imap *imap)
 	free(imap->canary);
 }
 
+static void
+clear_sasl(struct conf_sasl *sasl)
+{
+	free(sasl->name);
+	free(sasl->listen);
+	free(sasl->socket_group);
+}
+
 void
 conf_free(struct conf **conf)
 {
@@ -402,6 +434,10 @@ conf_free(struct conf **conf)
 	for (size_t i = 0; i < c->imap_count; i++)
 		clear_imap(&c->imaps[i]);
 	free(c->imaps);
+	for (size_t i = 0; i < c->sasl_count; i++)
+		clear_sasl(&c->sasls[i]);
+	free(c->sasls);
+	free(c->store_url);
 	free(c);
 	*conf = NULL;
 }

@@ -36,13 +36,14 @@ struct conf_imap {
 	char **domains; /* canonical, or "*" */
 	size_t domain_count;
 	enum login_as login_as;
-	enum verify_source
-	    verify[VERIFY_SOURCES]; /* in this order, then NONE */
+	/* in this order, then NONE */
+	enum verify_source verify[VERIFY_SOURCES];
 	bool forward_client;
 	char *master_separator; /* "" for none */
 	char *proxy_user;
-	char *proxy_password; /* "" unless verify has proxy; what
-				 proxy_password_file holds; wiped on free */
+	/* What proxy_password_file holds; "" unless verify has proxy; wiped on
+	 * free. */
+	char *proxy_password;
 	enum mailbox_check mailbox_check;
 	char *canary;
 	uint64_t timeout_ms;
@@ -53,8 +54,8 @@ struct conf_imap {
 struct conf_sasl {
 	char *name;
 	enum sasl_protocol protocol;
-	char *
-	    listen; /* unix:PATH | inet:PORT@HOST | inet6:PORT@HOST, loopback */
+	/* unix:PATH | inet:PORT@HOST | inet6:PORT@HOST, loopback */
+	char *listen;
 	unsigned int socket_mode;
 	char *socket_group;
 	unsigned int pass_through; /* SASL_BIT()s */
@@ -98,7 +99,7 @@ struct conf {
 	struct conf_sasl *sasls;
 	size_t sasl_count;
 	struct conf_guessing guessing;
-	char *store_url;
+	char *store_url; /* "lmdb:" (in state_dir) or "lmdb:DIR" */
 };
 
 /* Are session proofs written or looked at? Then a store is needed. */

@@ -48,15 +48,36 @@ take_domain(struct loader *l, void *arg, unsigned int line, const char *text)
 	load_append(l, &imap->domains, &imap->domain_count, name);
 }
 
-/* There is one way to verify so far; the option says so in so many words. */
+/* What has been said about imap.verify so far. */
+struct verify_list {
+	struct conf_imap *imap;
+	size_t count;
+	bool wrong;
+};
+
 static void
 take_verify(struct loader *l, void *arg, unsigned int line, const char *text)
 {
-	size_t *count = arg;
+	struct verify_list *list = arg;
+	enum verify_source *verify = list->imap->verify;
+	const char *words = option_row(OPTION_IMAP_VERIFY)->allowed;
+	unsigned int index;
 
-	(*count)++;
-	if (strcmp(text, "proxy") != 0)
+	if (value_word(words, text, &index) < 0) {
 		load_refuse(l, line, OPTION_IMAP_VERIFY, text, "is not known");
+		list->wrong = true;
+		return;
+	}
+	for (size_t i = 0; i < list->count; i++) {
+		if (verify[i] == VERIFY_SESSION + index) {
+			load_refuse(l, line, OPTION_IMAP_VERIFY, text,
+			    "is there twice");
+			list->wrong = true;
+			return;
+		}
+	}
+	/* No repeats: it cannot be more than there are sources. */
+	verify[list->count++] = (enum verify_source)(VERIFY_SESSION + index);
 }
 
 /* A list that may not be written as {}. */
@@ -64,16 +85,36 @@ static void
 refuse_empty(struct loader *l, const struct block *b, enum option option,
     size_t count)
 {
-	char label[OPTION_LABEL_MAX], allowed[OPTION_ALLOWED_MAX];
+	if (count == 0 && block_items(b, option).count == 0)
+		load_refuse_absence(l, b, option);
+}
 
-	if (count > 0 || block_items(b, option).count > 0)
-		return;
-	option_label(option, label);
-	option_allowed(option, allowed);
-	report_error(&l->r, document_line(l->document, b, option), label,
-	    "%s; allowed: %s",
-	    block_has(b, option) ? "an empty list" : "it is not given",
-	    allowed);
+/* A list with a mistake in it counts for nothing, so that nothing else is said
+ * for its sake. */
+static void
+load_verify(struct loader *l, const struct block *b, struct conf_imap *imap)
+{
+	struct verify_list list = { .imap = imap };
+
+	load_list(l, b, OPTION_IMAP_VERIFY, take_verify, &list);
+	refuse_empty(l, b, OPTION_IMAP_VERIFY, list.count);
+	if (list.wrong)
+		memset(imap->verify, 0, sizeof(imap->verify));
+	if (imap->verify[0] == VERIFY_SESSION &&
+	    imap->verify[1] == VERIFY_NONE &&
+	    document_block_count(l->document, SECTION_SASL) == 0)
+		report_warning(&l->r,
+		    document_line(l->document, b, OPTION_IMAP_VERIFY),
+		    "imap.verify",
+		    "session alone and no sasl section: no login will ever be "
+		    "proven (session-unproven)");
+}
+
+static bool
+asks_by_proxy(const struct conf_imap *imap)
+{
+	return imap->verify[0] == VERIFY_PROXY ||
+	    imap->verify[1] == VERIFY_PROXY;
 }
 
 static void
@@ -107,6 +148,11 @@ load_secret(struct loader *l, const struct block *b, struct conf_imap *imap)
 	    &path);
 	if (path == NULL)
 		return;
+	if (!asks_by_proxy(imap)) {
+		*path = '\0';
+		imap->proxy_password = path;
+		return;
+	}
 	(void)load_text(l, b, OPTION_IMAP_PROXY_PASSWORD_FILE, &line);
 	if (l->env->no_files) {
 		imap->proxy_password = path;
@@ -147,6 +193,10 @@ load_canary(struct loader *l, const struct block *b, struct conf_imap *imap)
 	    *imap->master_separator != '\0' &&
 	    strstr(text, imap->master_separator) != NULL)
 		reason = "contains the master_separator";
+	if (reason == NULL && *text != '\0' && imap->verify[0] != VERIFY_NONE &&
+	    !asks_by_proxy(imap))
+		reason = "can only be asked about by proxy, which verify does "
+			 "not name";
 	if (reason != NULL) {
 		load_refuse(l, line, OPTION_IMAP_CANARY, text, reason);
 		return;
@@ -159,8 +209,6 @@ load_canary(struct loader *l, const struct block *b, struct conf_imap *imap)
 static void
 load_imap(struct loader *l, const struct block *b, struct conf_imap *imap)
 {
-	size_t verify = 0;
-
 	imap->name = strdup(b->title);
 	if (imap->name == NULL)
 		report_no_memory(&l->r);
@@ -172,8 +220,8 @@ load_imap(struct loader *l, const struct block *b, struct conf_imap *imap)
 	imap->login_as = (enum login_as)load_word(l, b, OPTION_IMAP_LOGIN_AS);
 	load_string(l, b, OPTION_IMAP_MASTER_SEPARATOR, value_separator,
 	    &imap->master_separator);
-	load_list(l, b, OPTION_IMAP_VERIFY, take_verify, &verify);
-	refuse_empty(l, b, OPTION_IMAP_VERIFY, verify);
+	load_verify(l, b, imap);
+	imap->forward_client = load_bool(l, b, OPTION_IMAP_FORWARD_CLIENT);
 	load_string(l, b, OPTION_IMAP_PROXY_USER, NULL, &imap->proxy_user);
 	load_secret(l, b, imap);
 	imap->mailbox_check =

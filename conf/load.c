@@ -23,6 +23,19 @@ load_refuse(struct loader *l, unsigned int line, enum option option,
 	    reason, allowed);
 }
 
+void
+load_refuse_absence(struct loader *l, const struct block *b, enum option option)
+{
+	char label[OPTION_LABEL_MAX], allowed[OPTION_ALLOWED_MAX];
+
+	option_label(option, label);
+	option_allowed(option, allowed);
+	report_error(&l->r, document_line(l->document, b, option), label,
+	    "%s; allowed: %s",
+	    block_has(b, option) ? "an empty list" : "it is not given",
+	    allowed);
+}
+
 const char *
 load_text(struct loader *l, const struct block *b, enum option option,
     unsigned int *line_r)
@@ -33,6 +46,8 @@ load_text(struct loader *l, const struct block *b, enum option option,
 		*line_r = document_line(l->document, b, option);
 	if (items.count > 0)
 		return items_get(&items, 0)->text;
+	if (option_row(option)->def == OPTION_INHERITED)
+		return "";
 	return option_row(option)->def;
 }
 
@@ -86,6 +101,13 @@ load_word(struct loader *l, const struct block *b, enum option option)
 	return index;
 }
 
+/* The words are "false | true". */
+bool
+load_bool(struct loader *l, const struct block *b, enum option option)
+{
+	return load_word(l, b, option) != 0;
+}
+
 static bool
 number_is_allowed(struct loader *l, unsigned int line, enum option option,
     const char *text, uint64_t number)
@@ -127,6 +149,28 @@ load_duration(struct loader *l, const struct block *b, enum option option)
 		return 0;
 	}
 	return number_is_allowed(l, line, option, text, ms) ? ms : 0;
+}
+
+void
+load_rate(struct loader *l, const struct block *b, enum option option,
+    struct conf_rate *rate_r)
+{
+	unsigned int line;
+	const char *text = load_text(l, b, option, &line);
+	uint64_t count, window;
+
+	if (value_rate(text, &count, &window) < 0) {
+		load_refuse(l, line, option, text, "is no rate such as 20/10m");
+		return;
+	}
+	if (!number_is_allowed(l, line, option, text, count))
+		return;
+	if (window < VALUE_WINDOW_MIN || window > VALUE_WINDOW_MAX) {
+		load_refuse(l, line, option, text, "is out of range");
+		return;
+	}
+	rate_r->count = (unsigned int)count;
+	rate_r->window_ms = window;
 }
 
 /* The elements of a default, which stand in the table between blanks. */

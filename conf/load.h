@@ -32,12 +32,16 @@ struct loader {
 	struct conf *conf;
 };
 
+/* An error about an option that must be given and is not. */
+void load_refuse_absence(struct loader *l, const struct block *b,
+    enum option option);
+
 /* An error about a value: "GIVEN" REASON; allowed: ... */
 void load_refuse(struct loader *l, unsigned int line, enum option option,
     const char *given, const char *reason);
 
-/* The value of an option, or its default; line_r (NULL allowed) is the line to
- * blame. Not judged. */
+/* The value of an option, or its default ("" for OPTION_INHERITED); line_r
+ * (NULL allowed) is the line to blame. Not judged. */
 const char *load_text(struct loader *l, const struct block *b,
     enum option option, unsigned int *line_r);
 
@@ -47,10 +51,14 @@ void load_string(struct loader *l, const struct block *b, enum option option,
     int (*check)(const char *text, struct err *e), char **string_r);
 unsigned int load_word(struct loader *l, const struct block *b,
     enum option option);
+bool load_bool(struct loader *l, const struct block *b, enum option option);
 unsigned int load_number(struct loader *l, const struct block *b,
     enum option option);
 uint64_t load_duration(struct loader *l, const struct block *b,
     enum option option);
+
+void load_rate(struct loader *l, const struct block *b, enum option option,
+    struct conf_rate *rate_r);
 
 /* Calls take for each element that has an allowed length, or for the default's
  * elements. */
@@ -65,6 +73,10 @@ void load_append(struct loader *l, char ***list, size_t *count,
 
 /* Reads all `imap` sections (imaps.c). */
 void load_imaps(struct loader *l);
+
+/* Reads all `sasl` sections, and judges them beside the top level and the
+ * `imap` sections, which are read (sasls.c). */
+void load_sasls(struct loader *l);
 
 /* Reads `internal` and warns about what is odd in it (networks.c). */
 void load_internal(struct loader *l, const struct block *root);

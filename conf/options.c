@@ -150,5 +150,14 @@ option_allowed(enum option option, char allowed_r[OPTION_ALLOWED_MAX])
 		(void)snprintf(allowed_r, OPTION_ALLOWED_MAX, "%s to %s", min,
 		    max);
 		return;
+	case OPTION_TYPE_RATE:
+		value_duration_format(VALUE_WINDOW_MIN, min);
+		value_duration_format(VALUE_WINDOW_MAX, max);
+		(void)snprintf(allowed_r, OPTION_ALLOWED_MAX,
+		    "N/DURATION with N from %llu to %llu and a duration from "
+		    "%s to %s",
+		    (unsigned long long)row->min, (unsigned long long)row->max,
+		    min, max);
+		return;
 	}
 }

@@ -18,8 +18,15 @@
 	X(AUTH,       "auth",       false) \
 	X(IMAP,       "imap",       true)  \
 	X(IDENTITY,   "identity",   false) \
+	X(SASL,       "sasl",       true)  \
+	X(GUESSING,   "guessing",   false) \
 	X(SENDERS,    "senders",    false) \
-	X(RECIPIENTS, "recipients", false)
+	X(RECIPIENTS, "recipients", false) \
+	X(STORE,      "store",      false)
+
+/* The default of an option that the top level has, too, under the same name:
+ * what is set there. */
+#define OPTION_INHERITED NULL
 
 /*
  * Every option: section, identifier, name, type, default, least, most, what is
@@ -30,6 +37,7 @@
  *   WORD      (not used); the words, in the order of the enum that they set
  *   NUMBER    the value; its unit
  *   DURATION  milliseconds; (not used)
+ *   RATE      the N of N/DURATION; (not used)
  */
 #define OPTION_TABLE(X) \
 	X(ROOT, LISTEN, "listen", STRING, "unix:/run/postern/milter.sock", 1, 300, "unix:PATH | inet:PORT@HOST | inet6:PORT@HOST | fd:N") \
@@ -53,7 +61,8 @@
 	X(IMAP, IMAP_DOMAINS, "domains", LIST, "*", 1, 1000, "domain names, or *") \
 	X(IMAP, IMAP_LOGIN_AS, "login_as", WORD, "user", 0, 0, "user | address") \
 	X(IMAP, IMAP_MASTER_SEPARATOR, "master_separator", STRING, "*", 0, 8, "ASCII punctuation other than @, or empty") \
-	X(IMAP, IMAP_VERIFY, "verify", LIST, "proxy", 1, 20, "proxy") \
+	X(IMAP, IMAP_VERIFY, "verify", LIST, "session proxy", 1, 20, "session | proxy") \
+	X(IMAP, IMAP_FORWARD_CLIENT, "forward_client", WORD, "false", 0, 0, "false | true") \
 	X(IMAP, IMAP_PROXY_USER, "proxy_user", STRING, "postern", 1, 255, "a login name of the IMAP server") \
 	X(IMAP, IMAP_PROXY_PASSWORD_FILE, "proxy_password_file", STRING, "/etc/postern/imap.secret", 1, 4000, "an absolute path") \
 	X(IMAP, IMAP_MAILBOX_CHECK, "mailbox_check", WORD, "auto", 0, 0, "auto | yes | no") \
@@ -64,12 +73,27 @@
 	X(IDENTITY, IDENTITY_REFUSED_TTL, "refused_ttl", DURATION, "15s", 0, 3600000, "") \
 	X(IDENTITY, IDENTITY_WAIT, "wait", DURATION, "4s", 1000, 9000, "") \
 	X(IDENTITY, IDENTITY_WAITERS, "waiters", NUMBER, "16", 1, 1024, "sessions") \
+	X(IDENTITY, IDENTITY_SESSION_TTL, "session_ttl", DURATION, "8h", 60000, 604800000, "") \
+	X(IDENTITY, IDENTITY_GRACE, "grace", DURATION, "0s", 0, 604800000, "") \
+	X(SASL, SASL_PROTOCOL, "protocol", WORD, "dovecot", 0, 0, "dovecot | saslauthd") \
+	X(SASL, SASL_LISTEN, "listen", STRING, "", 1, 300, "unix:PATH | inet:PORT@HOST | inet6:PORT@HOST, loopback; it must be given") \
+	X(SASL, SASL_SOCKET_MODE, "socket_mode", STRING, OPTION_INHERITED, 1, 4, "three octal digits after a 0") \
+	X(SASL, SASL_SOCKET_GROUP, "socket_group", STRING, OPTION_INHERITED, 0, 255, "a group name, or empty to leave the group alone") \
+	X(SASL, SASL_PASS_THROUGH, "pass_through", LIST, "", 1, 20, "CRAM-MD5 | SCRAM-SHA-1 | SCRAM-SHA-256 | OAUTHBEARER | XOAUTH2") \
+	X(SASL, SASL_PLAINTEXT_INTERNAL, "plaintext_internal", WORD, "false", 0, 0, "false | true") \
+	X(SASL, SASL_PROOF, "proof", WORD, "address", 0, 0, "address | login") \
+	X(GUESSING, GUESSING_PER_ADDRESS, "per_address", RATE, "20/10m", 1, 10000, "") \
+	X(GUESSING, GUESSING_PER_NETWORK, "per_network", RATE, "60/10m", 1, 10000, "") \
+	X(GUESSING, GUESSING_PER_LOGIN, "per_login", RATE, "30/1h", 1, 10000, "") \
+	X(GUESSING, GUESSING_DELAY, "delay", DURATION, "2s", 0, 7000, "") \
+	X(GUESSING, GUESSING_SPARE, "spare", DURATION, "24h", 0, 2592000000, "") \
 	X(SENDERS, SENDERS_CHECK, "check", WORD, "off", 0, 0, "off | envelope") \
 	X(SENDERS, SENDERS_ACTION, "action", WORD, "reject", 0, 0, "reject | warn") \
 	X(SENDERS, SENDERS_MAP, "map", STRING, "", 0, 4000, "an absolute path, or empty") \
 	X(SENDERS, SENDERS_OWN, "own", LIST, "%u@%d", 1, 320, "addresses in which %u and %d stand for the parts of the login") \
 	X(SENDERS, SENDERS_FOLD_CASE, "fold_case", WORD, "true", 0, 0, "false | true") \
-	X(RECIPIENTS, RECIPIENTS_ROUTED, "routed", WORD, "reject", 0, 0, "reject | allow-internal")
+	X(RECIPIENTS, RECIPIENTS_ROUTED, "routed", WORD, "reject", 0, 0, "reject | allow-internal") \
+	X(STORE, STORE_URL, "url", STRING, "lmdb:", 1, 4000, "lmdb: or lmdb:DIR, with DIR an absolute path")
 /* clang-format on */
 
 enum section {
@@ -85,6 +109,7 @@ enum option_type {
 	OPTION_TYPE_WORD,
 	OPTION_TYPE_NUMBER,
 	OPTION_TYPE_DURATION,
+	OPTION_TYPE_RATE,
 };
 
 enum option {
@@ -104,7 +129,7 @@ struct option_row {
 	enum section section;
 	const char *name;
 	enum option_type type;
-	const char *def;
+	const char *def; /* OPTION_INHERITED is NULL */
 	uint64_t min;
 	uint64_t max;
 	const char *allowed;

@@ -99,6 +99,16 @@ value_duration_format(uint64_t ms, char text_r[VALUE_DURATION_MAX])
 }
 
 int
+value_rate(const char *text, uint64_t *count_r, uint64_t *window_ms_r)
+{
+	const char *slash;
+
+	if (leading_number(text, count_r, &slash) < 0 || *slash != '/')
+		return -1;
+	return value_duration(slash + 1, window_ms_r);
+}
+
+int
 value_socket_mode(const char *text, unsigned int *mode_r, struct err *e)
 {
 	const char *digits = text;
@@ -246,6 +256,54 @@ value_listen(const char *text, struct err *e)
 	return 0;
 }
 
+/* Is it loopback, as it is written? Names are not looked up. */
+static bool
+is_loopback(int family, const char *host)
+{
+	struct in_addr v4;
+	struct in6_addr v6;
+
+	if (strcmp(host, "localhost") == 0)
+		return true;
+	if (family == AF_INET)
+		return inet_pton(AF_INET, host, &v4) == 1 &&
+		    ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+	return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+int
+value_listen_local(const char *text, struct err *e)
+{
+	int family = strncmp(text, "inet6:", 6) == 0 ? AF_INET6 : AF_INET;
+	const char *host;
+
+	if (strncmp(text, "fd:", 3) == 0) {
+		err_set(e, "is a socket that somebody else has made");
+		return -1;
+	}
+	if (value_listen(text, e) < 0)
+		return -1;
+	host = strchr(text, '@');
+	if (strncmp(text, "unix:", 5) == 0 || host == NULL ||
+	    is_loopback(family, host + 1))
+		return 0;
+	err_set(e,
+	    "would let passwords cross the network in clear text, for %.255s "
+	    "is not loopback",
+	    host + 1);
+	return -1;
+}
+
+int
+value_store_url(const char *text, struct err *e)
+{
+	if (strncmp(text, "lmdb:", 5) != 0) {
+		err_set(e, "is no store that postern knows");
+		return -1;
+	}
+	return text[5] == '\0' ? 0 : value_absolute_path(text + 5, e);
+}
+
 /* [ADDRESS] at the start of text. */
 static int
 check_bracketed(const char *text, const char **end_r, struct err *e)
@@ -356,6 +414,21 @@ value_separator(const char *text, struct err *e)
 			err_set(e, "would be found in ordinary logins");
 			return -1;
 		}
+	}
+	return 0;
+}
+
+/* POSIX's portable user names (3.437). */
+int
+value_name(const char *text, struct err *e)
+{
+	static const char portable[] = "abcdefghijklmnopqrstuvwxyz"
+				       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				       "0123456789._-";
+
+	if (*text == '-' || text[strspn(text, portable)] != '\0') {
+		err_set(e, "is no name of a user or group");
+		return -1;
 	}
 	return 0;
 }

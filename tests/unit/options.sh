@@ -10,7 +10,7 @@ srcdir=${srcdir:-.}
 print=${PRINT_OPTIONS:-tests/unit/print_options}
 page=$srcdir/doc/postern.conf.5
 sample=$srcdir/contrib/postern.conf.sample
-by_site=' internal local_domains listener.role auth.realm imap.url '
+by_site=' internal local_domains listener.role auth.realm imap.url sasl.listen '
 
 dir=$(mktemp -d) || exit 99
 trap 'rm -rf "$dir"' EXIT
@@ -32,8 +32,10 @@ name != "" && !/^\./ { text = text (text == "" ? "" : " ") $0 }
 awk -F'\t' '{ print $1 "\tDefault " $4 "; allowed " $5 "." }' "$dir/table" |
 	sort >"$dir/want-page"
 
-# "NAME<TAB>VALUE" of each line, "#name = value" (no blank after #) included
-awk '
+# "NAME<TAB>VALUE" of each line, "#name = value" (no blank after #) included; a
+# whole section may be commented out in the same way
+sed 's/^#\([a-z]* "[^"]*" {\)$/\1/; s/^#\(\t.*\)$/\1/; s/^#}$/}/' "$sample" |
+	awk '
 /^[a-z]+ ("[^"]*" )?\{$/ { section = $1 "."; next }
 /^}/ { section = ""; next }
 /^\t?#?[a-z_]+ = / {
@@ -41,7 +43,7 @@ awk '
 	name = $1
 	sub(/^[a-z_]+ = /, "")
 	print section name "\t" $0
-}' "$sample" | sort >"$dir/sample"
+}' | sort >"$dir/sample"
 
 cut -f1,3 "$dir/table" | sort >"$dir/want-sample"
 

@@ -26,6 +26,15 @@ print_list(const char *elements)
 	(void)printf("}");
 }
 
+/* Has the top level's default. */
+static const struct option_row *
+inherited_row(const struct option_row *row)
+{
+	if (row->def != OPTION_INHERITED)
+		return row;
+	return option_row(option_find(SECTION_ROOT, row->name));
+}
+
 static void
 print_value(const struct option_row *row)
 {
@@ -39,6 +48,7 @@ print_value(const struct option_row *row)
 	case OPTION_TYPE_STRING:
 	case OPTION_TYPE_WORD:
 	case OPTION_TYPE_DURATION:
+	case OPTION_TYPE_RATE:
 		(void)printf("\"%s\"", row->def);
 		return;
 	}
@@ -58,8 +68,19 @@ type_name(enum option_type type)
 		return "number";
 	case OPTION_TYPE_DURATION:
 		return "duration";
+	case OPTION_TYPE_RATE:
+		return "rate";
 	}
 	return "?";
+}
+
+/* In words. */
+static const char *
+default_text(const struct option_row *row)
+{
+	if (row->def == OPTION_INHERITED)
+		return "as at the top level";
+	return *row->def == '\0' ? "empty" : row->def;
 }
 
 int
@@ -72,9 +93,8 @@ main(void)
 		option_label((enum option)i, label);
 		option_allowed((enum option)i, allowed);
 		(void)printf("%s\t%s\t", label, type_name(row->type));
-		print_value(row);
-		(void)printf("\t%s\t%s\n",
-		    *row->def == '\0' ? "empty" : row->def, allowed);
+		print_value(inherited_row(row));
+		(void)printf("\t%s\t%s\n", default_text(row), allowed);
 	}
 	return fflush(stdout) == 0 ? 0 : 1;
 }

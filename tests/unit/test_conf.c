@@ -233,10 +233,6 @@ static const struct {
 	    "1: error: imap.url: \"imaps://127.1\" has neither a host name nor "
 	    "an address; allowed: imaps://HOST[:PORT] or imap://HOST[:PORT]; "
 	    "it must be given" },
-	{ "imap \"a\" { url = \"imaps://h\" verify = {\"session\"} }",
-	    "1: error: imap.verify: \"session\" is not known; allowed: proxy" },
-	{ "imap \"a\" { url = \"imaps://h\" verify = {} }",
-	    "1: error: imap.verify: an empty list; allowed: proxy" },
 	{ "imap \"a\" { url = \"imaps://h\" domains = {\"a..b\"} }",
 	    "1: error: imap.domains: \"a..b\" is no domain name; allowed: "
 	    "domain names, or *" },
@@ -353,7 +349,7 @@ what_is_skipped_has_to_end_too(void **state)
 	struct conf_report report;
 
 	(void)state;
-	assert_null(load("sasl {\n { }\n", &report));
+	assert_null(load("leases {\n { }\n", &report));
 	assert_int_equal(report.errors, 2);
 	assert_true(reported(&report,
 	    "t:1: error: syntax: the { on this line is never closed; is the "
@@ -473,6 +469,8 @@ a_good_file_arrives_whole(void **state)
 	assert_int_equal(c->imaps[0].timeout_ms, 60000);
 	assert_int_equal(c->imaps[0].max_connections, 1);
 	assert_string_equal(c->imaps[1].name, "two");
+	assert_int_equal(c->imaps[0].verify[0], VERIFY_PROXY);
+	assert_int_equal(c->imaps[0].verify[1], VERIFY_NONE);
 
 	assert_int_equal(c->identity_ttl_ms, 0);
 	assert_int_equal(c->identity_refused_ttl_ms, 0);

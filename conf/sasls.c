@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The `sasl` sections: where MTAs have passwords checked. Each is judged beside
+ * the `imap` sections, so that none is accepted whose logins nobody could
+ * check, or whose proofs nobody would believe. It opens no socket.
+ */
+#include "conf/load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/account.h"
+#include "conf/value.h"
+#include "policy/sasl.h"
+
+/* The mechanisms that are carried stand in the table in the order of their
+ * enum; NULL when it is one of them. */
+static const char *
+refuse_mechanism(const char *name, unsigned int *index_r)
+{
+	const char *words = option_row(OPTION_SASL_PASS_THROUGH)->allowed;
+	size_t len = strlen(name);
+
+	if (value_word(words, name, index_r) == 0)
+		return NULL;
+	if (strcmp(name, "PLAIN") == 0 || strcmp(name, "LOGIN") == 0)
+		return "is always served, and its password is checked here";
+	if (len > 5 && strcmp(name + len - 5, "-PLUS") == 0)
+		return "is bound to the client's TLS, which ends at the MTA";
+	return "is not known";
+}
+
+static void
+take_mechanism(struct loader *l, void *arg, unsigned int line, const char *text)
+{
+	struct conf_sasl *sasl = arg;
+	char name[VALUE_MECHANISM_MAX + 1];
+	struct err e = { "" };
+	unsigned int index = 0;
+	const char *reason;
+
+	reason = value_mechanism(text, name, &e) < 0
+	    ? e.text
+	    : refuse_mechanism(name, &index);
+	if (reason == NULL &&
+	    (sasl->pass_through & SASL_BIT(SASL_CRAM_MD5 + index)) != 0)
+		reason = "is there twice";
+	if (reason != NULL)
+		load_refuse(l, line, OPTION_SASL_PASS_THROUGH, text, reason);
+	else
+		sasl->pass_through |= SASL_BIT(SASL_CRAM_MD5 + index);
+}
+
+/* Are these two names of one socket? "//" in a path is "/". */
+static bool
+same_socket(const char *a, const char *b)
+{
+	while (*a == *b && *a != '\0') {
+		for (; a[0] == '/' && a[1] == '/'; a++)
+			continue;
+		for (; b[0] == '/' && b[1] == '/'; b++)
+			continue;
+		a++;
+		b++;
+	}
+	return *a == *b;
+}
+
+static void
+load_listen(struct loader *l, const struct block *b, struct conf_sasl *sasl)
+{
+	const struct conf *conf = l->conf;
+	char reason[128] = "";
+	unsigned int line;
+
+	if (!block_has(b, OPTION_SASL_LISTEN)) {
+		load_refuse_absence(l, b, OPTION_SASL_LISTEN);
+		return;
+	}
+	(void)load_text(l, b, OPTION_SASL_LISTEN, &line);
+	load_string(l, b, OPTION_SASL_LISTEN, value_listen_local,
+	    &sasl->listen);
+	if (sasl->listen == NULL)
+		return;
+	if (conf->listen != NULL && same_socket(conf->listen, sasl->listen))
+		(void)snprintf(reason, sizeof(reason),
+		    "is the milter's own socket (listen)");
+	for (const struct conf_sasl *s = conf->sasls; s < sasl; s++) {
+		if (s->listen != NULL && same_socket(s->listen, sasl->listen))
+			(void)snprintf(reason, sizeof(reason),
+			    "is the socket of sasl \"%.80s\" too", s->name);
+	}
+	if (*reason != '\0')
+		load_refuse(l, line, OPTION_SASL_LISTEN, sasl->listen, reason);
+}
+
+/* What the section does not say is as at the top level. */
+static void
+load_access(struct loader *l, const struct block *b, struct conf_sasl *sasl)
+{
+	const struct conf *conf = l->conf;
+	unsigned int line;
+	const char *text = load_text(l, b, OPTION_SASL_SOCKET_MODE, &line);
+	struct err e = { "" };
+
+	sasl->socket_mode = conf->socket_mode;
+	if (block_has(b, OPTION_SASL_SOCKET_MODE) &&
+	    value_socket_mode(text, &sasl->socket_mode, &e) < 0)
+		load_refuse(l, line, OPTION_SASL_SOCKET_MODE, text, e.text);
+	else if ((sasl->socket_mode & 07) != 0 && sasl->listen != NULL &&
+	    strncmp(sasl->listen, "unix:", 5) == 0)
+		report_warning(&l->r, line, "sasl.socket_mode",
+		    "%04o lets everybody on this host try passwords, and say "
+		    "for any client",
+		    sasl->socket_mode);
+	if (block_has(b, OPTION_SASL_SOCKET_GROUP)) {
+		load_string(l, b, OPTION_SASL_SOCKET_GROUP, value_name,
+		    &sasl->socket_group);
+	} else if (conf->socket_group != NULL) {
+		sasl->socket_group = strdup(conf->socket_group);
+		if (sasl->socket_group == NULL)
+			report_no_memory(&l->r);
+	}
+}
+
+static const struct conf_imap *
+find_session_alone(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->imap_count; i++) {
+		const struct conf_imap *imap = &conf->imaps[i];
+
+		if (imap->verify[0] == VERIFY_SESSION &&
+		    imap->verify[1] == VERIFY_NONE)
+			return imap;
+	}
+	return NULL;
+}
+
+static void
+check_proof(struct loader *l, const struct block *b,
+    const struct conf_sasl *sasl)
+{
+	const struct conf_imap *imap = find_session_alone(l->conf);
+	unsigned int line = document_line(l->document, b, OPTION_SASL_PROOF);
+	bool saslauthd = sasl->protocol == SASL_PROTOCOL_SASLAUTHD;
+
+	if (!saslauthd && sasl->proof == SASL_PROOF_LOGIN)
+		report_error(&l->r, line, "sasl.proof",
+		    "\"login\" would prove less than is known: protocol "
+		    "dovecot carries the address; allowed: address");
+	if (saslauthd && sasl->proof == SASL_PROOF_ADDRESS && imap != NULL)
+		report_error(&l->r, line, "sasl.proof",
+		    "\"address\" with protocol saslauthd, which carries none, "
+		    "proves nothing to imap \"%.80s\" with its verify = "
+		    "\"session\" alone; allowed: login",
+		    imap->name);
+}
+
+/* A server that speaks first has to be found before the login is known. */
+static bool
+one_imap_serves_all(const struct conf *conf)
+{
+	for (size_t i = 0;
+	     conf->imap_count == 1 && i < conf->imaps[0].domain_count; i++) {
+		if (strcmp(conf->imaps[0].domains[i], "*") == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+check_pass_through(struct loader *l, const struct block *b,
+    const struct conf_sasl *sasl)
+{
+	unsigned int line =
+	    document_line(l->document, b, OPTION_SASL_PASS_THROUGH);
+
+	if (sasl->protocol == SASL_PROTOCOL_SASLAUTHD &&
+	    sasl->pass_through != 0)
+		report_error(&l->r, line, "sasl.pass_through",
+		    "protocol saslauthd carries passwords and nothing else; "
+		    "allowed: {}, or protocol dovecot");
+	else if ((sasl->pass_through & SASL_BIT(SASL_CRAM_MD5)) != 0 &&
+	    !one_imap_serves_all(l->conf))
+		report_error(&l->r, line, "sasl.pass_through",
+		    "with CRAM-MD5 the server speaks before anybody knows "
+		    "which login it is about; allowed: CRAM-MD5 if there is "
+		    "just one imap section, with \"*\" in its domains");
+}
+
+static void
+check_plaintext(struct loader *l, const struct block *b,
+    const struct conf_sasl *sasl)
+{
+	unsigned int line =
+	    document_line(l->document, b, OPTION_SASL_PLAINTEXT_INTERNAL);
+
+	if (!sasl->plaintext_internal)
+		return;
+	report_warning(&l->r, line, "sasl.plaintext_internal", "%s",
+	    sasl->protocol == SASL_PROTOCOL_DOVECOT
+		? "internal clients may send passwords over the network in "
+		  "clear text"
+		: "it has no effect with protocol saslauthd, which tells "
+		  "nothing of the client");
+}
+
+static void
+load_sasl(struct loader *l, const struct block *b, struct conf_sasl *sasl)
+{
+	size_t errors = l->r.report->errors;
+	bool known;
+
+	sasl->name = strdup(b->title);
+	if (sasl->name == NULL) {
+		report_no_memory(&l->r);
+		return;
+	}
+	sasl->protocol =
+	    (enum sasl_protocol)load_word(l, b, OPTION_SASL_PROTOCOL);
+	known = l->r.report->errors == errors;
+	load_listen(l, b, sasl);
+	load_access(l, b, sasl);
+	load_list(l, b, OPTION_SASL_PASS_THROUGH, take_mechanism, sasl);
+	sasl->plaintext_internal =
+	    load_bool(l, b, OPTION_SASL_PLAINTEXT_INTERNAL);
+	sasl->proof = (enum sasl_proof)load_word(l, b, OPTION_SASL_PROOF);
+	account_warn_sasl(l, b, sasl);
+	if (!known)
+		return;
+	check_proof(l, b, sasl);
+	check_pass_through(l, b, sasl);
+	check_plaintext(l, b, sasl);
+}
+
+void
+load_sasls(struct loader *l)
+{
+	size_t count = document_block_count(l->document, SECTION_SASL);
+
+	if (count == 0)
+		return;
+	l->conf->sasls = calloc(count, sizeof(*l->conf->sasls));
+	if (l->conf->sasls == NULL) {
+		report_no_memory(&l->r);
+		return;
+	}
+	l->conf->sasl_count = count;
+	for (size_t i = 0; i < count; i++) {
+		struct block b = document_block(l->document, SECTION_SASL, i);
+
+		load_sasl(l, &b, &l->conf->sasls[i]);
+	}
+}

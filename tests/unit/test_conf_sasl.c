@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The configuration of the SASL server and of what hangs on it: sources of the
+ * truth, guessing limits, the store. Every mistake is the only error of its
+ * text and names its line.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "conf/conf.h"
+#include "conf/load.h"
+#include "conf/options.h"
+#include "conf/value.h"
+#include "policy/sasl.h"
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Opens no file and does not look at this host. */
+static const struct conf_env text_only = { .host = NULL, .no_files = true };
+
+/* What every text begins with, on its first line. */
+#define INTERNAL "internal = {\"::1\"} "
+#define IMAP     INTERNAL "imap \"a\" { url = \"imaps://h\" } "
+#define BY_SESSION \
+ INTERNAL "imap \"a\" { url = \"imaps://h\" verify = session } "
+
+static struct conf *
+load(const char *text, struct conf_report *report)
+{
+	memset(report, 0, sizeof(*report));
+	return conf_load_text("t", text, strlen(text), &text_only, report);
+}
+
+static void
+print_report(const struct conf_report *report)
+{
+	for (size_t i = 0; i < report->count; i++)
+		print_error("      got:  %s\n", report->lines[i]);
+}
+
+/* The only line that there is to say, after "t:"; NULL: none. */
+struct row {
+	const char *text;
+	const char *want;
+};
+
+static void
+check_rows(const struct row *rows, size_t count, bool good)
+{
+	unsigned int failures = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *want = rows[i].want;
+		struct conf_report report;
+		struct conf *conf = load(rows[i].text, &report);
+		bool ok = (conf != NULL) == good &&
+		    report.count == (want != NULL ? 1 : 0);
+
+		if (ok && want != NULL)
+			ok = strcmp(report.lines[0] + 2, want) == 0;
+		if (!ok) {
+			print_error("row %zu: %s\n      want: t:%s\n", i,
+			    rows[i].text, want != NULL ? want : " nothing");
+			print_report(&report);
+			failures++;
+		}
+		conf_free(&conf);
+		conf_report_clear(&report);
+	}
+	assert_int_equal(failures, 0);
+}
+
+#define LISTEN_ALLOWED                                                    \
+ "; allowed: unix:PATH | inet:PORT@HOST | inet6:PORT@HOST, loopback; it " \
+ "must be given"
+#define CLEAR_TEXT(host)                                                     \
+ "would let passwords cross the network in clear text, for " host " is not " \
+ "loopback" LISTEN_ALLOWED
+#define LONG_27 "abcdefghijklmnopqrstuvwxyz/"
+#define PASS_ALLOWED \
+ "; allowed: CRAM-MD5 | SCRAM-SHA-1 | SCRAM-SHA-256 | OAUTHBEARER | XOAUTH2"
+#define CRAM_ALONE                                                           \
+ "error: sasl.pass_through: with CRAM-MD5 the server speaks before anybody " \
+ "knows which login it is about; allowed: CRAM-MD5 if there is just one "    \
+ "imap section, with \"*\" in its domains"
+
+static const struct row sasl_mistakes[] = {
+	{ IMAP "\nsasl \"a\" { protocol = dovecot }",
+	    "2: error: sasl.listen: it is not given" LISTEN_ALLOWED },
+	{ IMAP "sasl \"a\" { listen = \"\" }",
+	    "1: error: sasl.listen: \"\" is empty" LISTEN_ALLOWED },
+	{ IMAP "sasl \"a\" { listen = \"unix:run/s\" }",
+	    "1: error: sasl.listen: \"unix:run/s\" has no absolute "
+	    "path" LISTEN_ALLOWED },
+	{ IMAP "sasl \"a\" { listen = \"unix:/" LONG_27 LONG_27 LONG_27 LONG_27
+	       "\" }",
+	    "1: error: sasl.listen: \"unix:/" LONG_27 LONG_27
+	    "abcdefghijklmnopqrst\" has a path longer than 107 "
+	    "octets" LISTEN_ALLOWED },
+	{ IMAP "sasl \"a\" { listen = \"fd:3\" }",
+	    "1: error: sasl.listen: \"fd:3\" is a socket that somebody else "
+	    "has made" LISTEN_ALLOWED },
+	{ IMAP "sasl \"a\" { listen = \"inet:4190\" }",
+	    "1: error: sasl.listen: \"inet:4190\" has no host, and would "
+	    "listen on every address" LISTEN_ALLOWED },
+	{ IMAP "sasl \"a\" { \nlisten = \"inet:4190@0.0.0.0\" }",
+	    "2: error: sasl.listen: \"inet:4190@0.0.0.0\" " CLEAR_TEXT(
+		"0.0.0.0") },
+	{ IMAP "sasl \"a\" { listen = \"inet:4190@192.0.2.1\" }",
+	    "1: error: sasl.listen: \"inet:4190@192.0.2.1\" " CLEAR_TEXT(
+		"192.0.2.1") },
+	{ IMAP "sasl \"a\" { listen = \"inet:4190@128.0.0.1\" }",
+	    "1: error: sasl.listen: \"inet:4190@128.0.0.1\" " CLEAR_TEXT(
+		"128.0.0.1") },
+	{ IMAP "sasl \"a\" { listen = \"inet:4190@localhost.example\" }",
+	    "1: error: sasl.listen: \"inet:4190@localhost.example\" " CLEAR_TEXT(
+		"localhost.example") },
+	{ IMAP "sasl \"a\" { listen = \"inet6:4190@::\" }",
+	    "1: error: sasl.listen: \"inet6:4190@::\" " CLEAR_TEXT("::") },
+	{ IMAP "sasl \"a\" { listen = \"inet6:4190@::ffff:127.0.0.1\" }",
+	    "1: error: sasl.listen: \"inet6:4190@::ffff:127.0.0.1\" " CLEAR_TEXT(
+		"::ffff:127.0.0.1") },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" }\n"
+	       "sasl \"b\" { listen = \"unix:/s\" }",
+	    "2: error: sasl.listen: \"unix:/s\" is the socket of sasl \"a\" "
+	    "too" LISTEN_ALLOWED },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s/t\" }\n"
+	       "sasl \"b\" { listen = \"unix:/x\" }\n"
+	       "sasl \"c\" { listen = \"unix://s///t\" }",
+	    "3: error: sasl.listen: \"unix://s///t\" is the socket of sasl "
+	    "\"a\" too" LISTEN_ALLOWED },
+	{ IMAP "sasl \"a\" { listen = \"inet:1@localhost\" }\n"
+	       "sasl \"b\" { listen = \"inet:1@localhost\" }",
+	    "2: error: sasl.listen: \"inet:1@localhost\" is the socket of sasl "
+	    "\"a\" too" LISTEN_ALLOWED },
+	{ IMAP "sasl \"a\" { listen = \"unix:/run/postern/milter.sock\" }",
+	    "1: error: sasl.listen: \"unix:/run/postern/milter.sock\" is the "
+	    "milter's own socket (listen)" LISTEN_ALLOWED },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" protocol = cyrus }",
+	    "1: error: sasl.protocol: \"cyrus\" is not known; allowed: dovecot "
+	    "| saslauthd" },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" socket_mode = 0999 }",
+	    "1: error: sasl.socket_mode: \"0999\" is no file mode in octal; "
+	    "allowed: three octal digits after a 0" },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" socket_mode = \"\" }",
+	    "1: error: sasl.socket_mode: \"\" is no file mode in octal; "
+	    "allowed: three octal digits after a 0" },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" socket_group = \"a b\" }",
+	    "1: error: sasl.socket_group: \"a b\" is no name of a user or "
+	    "group; allowed: a group name, or empty to leave the group alone" },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" plaintext_internal = yes }",
+	    "1: error: sasl.plaintext_internal: \"yes\" is not known; allowed: "
+	    "false | true" },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" proof = none }",
+	    "1: error: sasl.proof: \"none\" is not known; allowed: address | "
+	    "login" },
+	/* mechanisms */
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" pass_through = {PLAIN} }",
+	    "1: error: sasl.pass_through: \"PLAIN\" is always served, and its "
+	    "password is checked here" PASS_ALLOWED },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" pass_through = {login} }",
+	    "1: error: sasl.pass_through: \"login\" is always served, and its "
+	    "password is checked here" PASS_ALLOWED },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" pass_through = "
+	       "{SCRAM-SHA-1-PLUS} }",
+	    "1: error: sasl.pass_through: \"SCRAM-SHA-1-PLUS\" is bound to the "
+	    "client's TLS, which ends at the MTA" PASS_ALLOWED },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" pass_through = {EXTERNAL} }",
+	    "1: error: sasl.pass_through: \"EXTERNAL\" is not "
+	    "known" PASS_ALLOWED },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" pass_through = {ANONYMOUS} }",
+	    "1: error: sasl.pass_through: \"ANONYMOUS\" is no login: everybody "
+	    "has it" PASS_ALLOWED },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" pass_through = {XOAUTH2, \n"
+	       "xoauth2} }",
+	    "2: error: sasl.pass_through: \"xoauth2\" is there "
+	    "twice" PASS_ALLOWED },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" protocol = saslauthd \n"
+	       "pass_through = {SCRAM-SHA-256} }",
+	    "2: error: sasl.pass_through: protocol saslauthd carries passwords "
+	    "and nothing else; allowed: {}, or protocol dovecot" },
+	{ INTERNAL "imap \"a\" { url = \"imaps://h\" domains = example.org }\n"
+		   "sasl \"a\" { listen = \"unix:/s\" pass_through = "
+		   "{CRAM-MD5} }",
+	    "2: " CRAM_ALONE },
+	{ IMAP "imap \"b\" { url = \"imaps://g\" domains = example.org }\n"
+	       "sasl \"a\" { listen = \"unix:/s\" pass_through = {CRAM-MD5} }",
+	    "2: " CRAM_ALONE },
+	/* proofs */
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" \nproof = login }",
+	    "2: error: sasl.proof: \"login\" would prove less than is known: "
+	    "protocol dovecot carries the address; allowed: address" },
+	{ BY_SESSION "\nsasl \"a\" { listen = \"unix:/s\" protocol = "
+		     "saslauthd }",
+	    "2: error: sasl.proof: \"address\" with protocol saslauthd, which "
+	    "carries none, proves nothing to imap \"a\" with its verify = "
+	    "\"session\" alone; allowed: login" },
+	{ IMAP "imap \"b\" { url = \"imaps://h\" verify = session }\n"
+	       "sasl \"a\" { listen = \"unix:/s\" protocol = saslauthd\n"
+	       "proof = address }",
+	    "3: error: sasl.proof: \"address\" with protocol saslauthd, which "
+	    "carries none, proves nothing to imap \"b\" with its verify = "
+	    "\"session\" alone; allowed: login" },
+};
+
+static void
+a_mistake_in_a_sasl_section_is_one_error(void **state)
+{
+	(void)state;
+	check_rows(sasl_mistakes, ARRAY_LEN(sasl_mistakes), false);
+}
+
+#define RATE_ALLOWED \
+ "; allowed: N/DURATION with N from 1 to 10000 and a duration from 1s to 7d"
+#define NO_RATE      "is no rate such as 20/10m" RATE_ALLOWED
+#define OUT_OF_RANGE "is out of range" RATE_ALLOWED
+
+static const struct row other_mistakes[] = {
+	{ INTERNAL "imap \"a\" { url = \"imaps://h\" verify = {} }",
+	    "1: error: imap.verify: an empty list; allowed: session | proxy" },
+	{ INTERNAL "imap \"a\" { url = \"imaps://h\" verify = {session,\n"
+		   "\"lease\"} canary = a }",
+	    "2: error: imap.verify: \"lease\" is not known; allowed: session | "
+	    "proxy" },
+	{ INTERNAL "imap \"a\" { url = \"imaps://h\" verify = {proxy, proxy} }",
+	    "1: error: imap.verify: \"proxy\" is there twice; allowed: session "
+	    "| proxy" },
+	{ INTERNAL "imap \"a\" { url = \"imaps://h\" verify = {session, proxy, "
+		   "session} }",
+	    "1: error: imap.verify: \"session\" is there twice; allowed: "
+	    "session | proxy" },
+	{ INTERNAL "imap \"a\" { url = \"imaps://h\" forward_client = 1 }",
+	    "1: error: imap.forward_client: \"1\" is not known; allowed: false "
+	    "| true" },
+	{ BY_SESSION "sasl \"a\" { listen = \"unix:/s\" }\n"
+		     "imap \"b\" { url = \"imaps://h\" verify = {session}\n"
+		     "canary = bob }",
+	    "3: error: imap.canary: \"bob\" can only be asked about by proxy, "
+	    "which verify does not name; allowed: a login, or empty" },
+	{ IMAP "identity { session_ttl = 59s }",
+	    "1: error: identity.session_ttl: \"59s\" is out of range; allowed: "
+	    "1m to 7d" },
+	{ IMAP "identity { session_ttl = 169h }",
+	    "1: error: identity.session_ttl: \"169h\" is out of range; "
+	    "allowed: 1m to 7d" },
+	{ IMAP "identity { grace = 8d }",
+	    "1: error: identity.grace: \"8d\" is out of range; allowed: 0s to "
+	    "7d" },
+	{ IMAP "guessing { per_address = 20 }",
+	    "1: error: guessing.per_address: \"20\" " NO_RATE },
+	{ IMAP "guessing { per_address = \"20/10\" }",
+	    "1: error: guessing.per_address: \"20/10\" " NO_RATE },
+	{ IMAP "guessing { per_address = \"/10m\" }",
+	    "1: error: guessing.per_address: \"/10m\" " NO_RATE },
+	{ IMAP "guessing { per_address = \"20 / 10m\" }",
+	    "1: error: guessing.per_address: \"20 / 10m\" " NO_RATE },
+	{ IMAP "guessing { per_address = \"020/10m\" }",
+	    "1: error: guessing.per_address: \"020/10m\" " NO_RATE },
+	{ IMAP "guessing { per_address = \"20/10m/1\" }",
+	    "1: error: guessing.per_address: \"20/10m/1\" " NO_RATE },
+	{ IMAP "guessing { per_network = off }",
+	    "1: error: guessing.per_network: \"off\" " NO_RATE },
+	{ IMAP "guessing { per_network = \"0/10m\" }",
+	    "1: error: guessing.per_network: \"0/10m\" " OUT_OF_RANGE },
+	{ IMAP "guessing { per_login = \"10001/10m\" }",
+	    "1: error: guessing.per_login: \"10001/10m\" " OUT_OF_RANGE },
+	{ IMAP "guessing { per_login = \"30/0s\" }",
+	    "1: error: guessing.per_login: \"30/0s\" " OUT_OF_RANGE },
+	{ IMAP "guessing {\nper_login = \"30/8d\" }",
+	    "2: error: guessing.per_login: \"30/8d\" " OUT_OF_RANGE },
+	{ IMAP "guessing { delay = 8s }",
+	    "1: error: guessing.delay: \"8s\" is out of range; allowed: 0s to "
+	    "7s" },
+	{ IMAP "guessing { spare = 31d }",
+	    "1: error: guessing.spare: \"31d\" is out of range; allowed: 0s to "
+	    "30d" },
+	{ IMAP "store { url = \"redis://localhost:6379/0\" }",
+	    "1: error: store.url: \"redis://localhost:6379/0\" is no store "
+	    "that postern knows; allowed: lmdb: or lmdb:DIR, with DIR an "
+	    "absolute path" },
+	{ IMAP "store { url = \"lmdb\" }",
+	    "1: error: store.url: \"lmdb\" is no store that postern knows; "
+	    "allowed: lmdb: or lmdb:DIR, with DIR an absolute path" },
+	{ IMAP "store { url = \"lmdb:store\" }",
+	    "1: error: store.url: \"lmdb:store\" does not begin with /; "
+	    "allowed: lmdb: or lmdb:DIR, with DIR an absolute path" },
+};
+
+static void
+a_mistake_in_what_hangs_on_it_is_one_error(void **state)
+{
+	(void)state;
+	check_rows(other_mistakes, ARRAY_LEN(other_mistakes), false);
+}
+
+static const struct row fine[] = {
+	/* warnings */
+	{ INTERNAL "imap \"a\" { url = \"imaps://h\"\nverify = session }",
+	    "2: warning: imap.verify: session alone and no sasl section: no "
+	    "login will ever be proven (session-unproven)" },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\"\nplaintext_internal = true }",
+	    "2: warning: sasl.plaintext_internal: internal clients may send "
+	    "passwords over the network in clear text" },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" protocol = saslauthd\n"
+	       "plaintext_internal = true }",
+	    "2: warning: sasl.plaintext_internal: it has no effect with "
+	    "protocol saslauthd, which tells nothing of the client" },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\"\nsocket_mode = 0666 }",
+	    "2: warning: sasl.socket_mode: 0666 lets everybody on this host "
+	    "try passwords, and say for any client" },
+	/* and no warnings */
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" }", NULL },
+	{ BY_SESSION "sasl \"a\" { listen = \"unix:/s\" }", NULL },
+	{ BY_SESSION "sasl \"a\" { listen = \"unix:/s\" protocol = saslauthd "
+		     "proof = login }",
+	    NULL },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" protocol = saslauthd }",
+	    NULL },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" pass_through = {CRAM-MD5} }",
+	    NULL },
+	{ IMAP "sasl \"a\" { listen = \"inet:1@127.0.0.1\" socket_mode = 0666 }"
+	       "sasl \"b\" { listen = \"inet:1@127.9.9.9\" }"
+	       "sasl \"c\" { listen = \"inet:1@localhost\" }"
+	       "sasl \"d\" { listen = \"inet6:1@localhost\" }"
+	       "sasl \"e\" { listen = \"inet6:1@::1\" }"
+	       "sasl \"f\" { listen = \"unix:/s@0.0.0.0\" }"
+	       "sasl \"g\" { listen = \"unix:/s@0.0.0.0/t\" }",
+	    NULL },
+	{ IMAP "store { url = \"lmdb:\" }", NULL },
+};
+
+static void
+a_warning_is_the_only_line(void **state)
+{
+	(void)state;
+	check_rows(fine, ARRAY_LEN(fine), true);
+}
+
+static void
+all_mistakes_of_a_section_are_reported_in_one_run(void **state)
+{
+	static const char text[] =
+	    INTERNAL "imap \"a\" { url = \"imaps://h\" domains = \"b.org\" }\n"
+		     "sasl \"a\" { listen = \"unix:s\"\n"
+		     "socket_mode = 1\n"
+		     "pass_through = {CRAM-MD5}\n"
+		     "proof = login }\n"
+		     "guessing { delay = 1d\n"
+		     "spare = x }\n";
+	struct conf_report report;
+
+	(void)state;
+	assert_null(load(text, &report));
+	if (report.errors != 6)
+		print_report(&report);
+	assert_int_equal(report.errors, 6);
+	for (size_t i = 0; i < 6; i++) {
+		static const unsigned int lines[] = { 2, 3, 5, 4, 6, 7 };
+		char start[32];
+
+		(void)snprintf(start, sizeof(start), "t:%u: error: ", lines[i]);
+		if (strncmp(report.lines[i], start, strlen(start)) != 0)
+			print_error("line %zu: want %s\n", i, start);
+		assert_memory_equal(report.lines[i], start, strlen(start));
+	}
+	conf_report_clear(&report);
+}
+
+static void
+what_is_set_arrives_whole(void **state)
+{
+	static const char text[] = INTERNAL
+	    "socket_mode = 0640 socket_group = \"mail\"\n"
+	    "imap \"a\" { url = \"imaps://h\" verify = {proxy, session}\n"
+	    "  forward_client = true proxy_password_file = \"/s\" }\n"
+	    "imap \"b\" { url = \"imaps://h\" verify = session\n"
+	    "  proxy_password_file = \"/s\" }\n"
+	    "sasl \"x\" { listen = \"inet:4190@127.0.0.1\"\n"
+	    "  pass_through = {xoauth2, \"SCRAM-SHA-1\"} }\n"
+	    "sasl \"y\" { listen = \"unix:/s\" protocol = saslauthd\n"
+	    "  proof = login socket_mode = 0600 socket_group = \"\" }\n"
+	    "identity { session_ttl = 1m grace = 7d }\n"
+	    "guessing { per_address = \"1/1s\" per_network = \"10000/7d\"\n"
+	    "  per_login = \"9/90s\" delay = 0s spare = 0s }\n"
+	    "store { url = \"lmdb:/var/x\" }\n";
+	struct conf_report report;
+	struct conf *c = load(text, &report);
+
+	(void)state;
+	if (c == NULL || report.count != 0)
+		print_report(&report);
+	assert_non_null(c);
+	assert_int_equal(report.count, 0);
+	assert_int_equal(c->imaps[0].verify[0], VERIFY_PROXY);
+	assert_int_equal(c->imaps[0].verify[1], VERIFY_SESSION);
+	assert_true(c->imaps[0].forward_client);
+	assert_string_not_equal(c->imaps[0].proxy_password, "");
+	assert_int_equal(c->imaps[1].verify[0], VERIFY_SESSION);
+	assert_int_equal(c->imaps[1].verify[1], VERIFY_NONE);
+	assert_string_equal(c->imaps[1].proxy_password, "");
+
+	assert_int_equal(c->sasl_count, 2);
+	assert_string_equal(c->sasls[0].name, "x");
+	assert_int_equal(c->sasls[0].protocol, SASL_PROTOCOL_DOVECOT);
+	assert_string_equal(c->sasls[0].listen, "inet:4190@127.0.0.1");
+	assert_int_equal(c->sasls[0].socket_mode, 0640);
+	assert_string_equal(c->sasls[0].socket_group, "mail");
+	assert_int_equal(c->sasls[0].pass_through,
+	    SASL_BIT(SASL_XOAUTH2) | SASL_BIT(SASL_SCRAM_SHA_1));
+	assert_false(c->sasls[0].plaintext_internal);
+	assert_int_equal(c->sasls[0].proof, SASL_PROOF_ADDRESS);
+	assert_string_equal(c->sasls[1].name, "y");
+	assert_int_equal(c->sasls[1].protocol, SASL_PROTOCOL_SASLAUTHD);
+	assert_string_equal(c->sasls[1].listen, "unix:/s");
+	assert_int_equal(c->sasls[1].socket_mode, 0600);
+	assert_string_equal(c->sasls[1].socket_group, "");
+	assert_int_equal(c->sasls[1].pass_through, 0);
+	assert_int_equal(c->sasls[1].proof, SASL_PROOF_LOGIN);
+
+	assert_int_equal(c->identity_session_ttl_ms, 60000);
+	assert_int_equal(c->identity_grace_ms, 604800000);
+	assert_int_equal(c->guessing.per_address.count, 1);
+	assert_int_equal(c->guessing.per_address.window_ms, 1000);
+	assert_int_equal(c->guessing.per_network.count, 10000);
+	assert_int_equal(c->guessing.per_network.window_ms, 604800000);
+	assert_int_equal(c->guessing.per_login.count, 9);
+	assert_int_equal(c->guessing.per_login.window_ms, 90000);
+	assert_int_equal(c->guessing.delay_ms, 0);
+	assert_int_equal(c->guessing.spare_ms, 0);
+	assert_string_equal(c->store_url, "lmdb:/var/x");
+	conf_free(&c);
+	conf_report_clear(&report);
+}
+
+static void
+what_is_not_set_has_its_default(void **state)
+{
+	struct conf_report report;
+	struct conf *c =
+	    load(IMAP "sasl \"m\" { listen = \"unix:/s\" }", &report);
+
+	(void)state;
+	assert_non_null(c);
+	assert_int_equal(c->imaps[0].verify[0], VERIFY_SESSION);
+	assert_int_equal(c->imaps[0].verify[1], VERIFY_PROXY);
+	assert_false(c->imaps[0].forward_client);
+	assert_int_equal(c->sasls[0].protocol, SASL_PROTOCOL_DOVECOT);
+	assert_int_equal(c->sasls[0].socket_mode, 0660);
+	assert_string_equal(c->sasls[0].socket_group, "postfix");
+	assert_int_equal(c->sasls[0].pass_through, 0);
+	assert_false(c->sasls[0].plaintext_internal);
+	assert_int_equal(c->sasls[0].proof, SASL_PROOF_ADDRESS);
+	assert_int_equal(c->identity_session_ttl_ms, 28800000);
+	assert_int_equal(c->identity_grace_ms, 0);
+	assert_int_equal(c->guessing.per_address.count, 20);
+	assert_int_equal(c->guessing.per_address.window_ms, 600000);
+	assert_int_equal(c->guessing.per_network.count, 60);
+	assert_int_equal(c->guessing.per_network.window_ms, 600000);
+	assert_int_equal(c->guessing.per_login.count, 30);
+	assert_int_equal(c->guessing.per_login.window_ms, 3600000);
+	assert_int_equal(c->guessing.delay_ms, 2000);
+	assert_int_equal(c->guessing.spare_ms, 86400000);
+	assert_string_equal(c->store_url, "lmdb:");
+	conf_free(&c);
+	conf_report_clear(&report);
+}
+
+static void
+a_store_is_needed_for_proofs_only(void **state)
+{
+	static const struct {
+		const char *text;
+		bool needed;
+	} rows[] = {
+		{ "user = a", false },
+		{ IMAP, false },
+		{ BY_SESSION, false },
+		{ "sasl \"a\" { listen = \"unix:/s\" }", false },
+		{ IMAP "sasl \"a\" { listen = \"unix:/s\" }", true },
+		{ BY_SESSION "sasl \"a\" { listen = \"unix:/s\" }", true },
+		{ "imap \"a\" { url = \"imaps://h\" verify = proxy } "
+		  "sasl \"a\" { listen = \"unix:/s\" }",
+		    false },
+		{ "imap \"a\" { url = \"imaps://h\" verify = proxy } "
+		  "imap \"b\" { url = \"imaps://h\" verify = {proxy, session} }"
+		  "sasl \"a\" { listen = \"unix:/s\" }",
+		    true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct conf_report report;
+		struct conf *c = load(rows[i].text, &report);
+
+		assert_non_null(c);
+		if (conf_needs_store(c) != rows[i].needed)
+			print_error("row %zu: want %d\n", i, rows[i].needed);
+		assert_int_equal(conf_needs_store(c), rows[i].needed);
+		conf_free(&c);
+		conf_report_clear(&report);
+	}
+}
+
+/* A word's place in the table is the value of its enum. */
+static void
+words_stand_in_the_order_of_their_enums(void **state)
+{
+	static const struct {
+		enum option option;
+		const char *word;
+		unsigned int value;
+	} words[] = {
+		{ OPTION_IMAP_VERIFY, "session", 0 },
+		{ OPTION_IMAP_VERIFY, "proxy", VERIFY_PROXY - VERIFY_SESSION },
+		{ OPTION_IMAP_FORWARD_CLIENT, "true", true },
+		{ OPTION_SASL_PROTOCOL, "dovecot", SASL_PROTOCOL_DOVECOT },
+		{ OPTION_SASL_PROTOCOL, "saslauthd", SASL_PROTOCOL_SASLAUTHD },
+		{ OPTION_SASL_PROOF, "address", SASL_PROOF_ADDRESS },
+		{ OPTION_SASL_PROOF, "login", SASL_PROOF_LOGIN },
+		{ OPTION_SASL_PLAINTEXT_INTERNAL, "true", true },
+		{ OPTION_SASL_PASS_THROUGH, "CRAM-MD5", 0 },
+		{ OPTION_SASL_PASS_THROUGH, "SCRAM-SHA-1",
+		    SASL_SCRAM_SHA_1 - SASL_CRAM_MD5 },
+		{ OPTION_SASL_PASS_THROUGH, "SCRAM-SHA-256",
+		    SASL_SCRAM_SHA_256 - SASL_CRAM_MD5 },
+		{ OPTION_SASL_PASS_THROUGH, "OAUTHBEARER",
+		    SASL_OAUTHBEARER - SASL_CRAM_MD5 },
+		{ OPTION_SASL_PASS_THROUGH, "XOAUTH2",
+		    SASL_XOAUTH2 - SASL_CRAM_MD5 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		unsigned int got = 99;
+
+		(void)value_word(option_row(words[i].option)->allowed,
+		    words[i].word, &got);
+		if (got != words[i].value)
+			print_error("%s: got %u, want %u\n", words[i].word, got,
+			    words[i].value);
+		assert_int_equal(got, words[i].value);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_mistake_in_a_sasl_section_is_one_error),
+		cmocka_unit_test(a_mistake_in_what_hangs_on_it_is_one_error),
+		cmocka_unit_test(a_warning_is_the_only_line),
+		cmocka_unit_test(
+		    all_mistakes_of_a_section_are_reported_in_one_run),
+		cmocka_unit_test(what_is_set_arrives_whole),
+		cmocka_unit_test(what_is_not_set_has_its_default),
+		cmocka_unit_test(a_store_is_needed_for_proofs_only),
+		cmocka_unit_test(words_stand_in_the_order_of_their_enums),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
