@@ -10,8 +10,53 @@
 
 #include "conf/conf.h"
 #include "conf/load.h"
+#include "policy/sasl.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* No password crosses a network, and no two sections share a socket. */
+static void
+check_sasls(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->sasl_count; i++) {
+		const struct conf_sasl *sasl = &conf->sasls[i];
+
+		if (sasl->name == NULL || sasl->listen == NULL ||
+		    sasl->socket_group == NULL ||
+		    (sasl->socket_mode & ~0777U) != 0 ||
+		    strcmp(sasl->listen, conf->listen) == 0)
+			abort();
+		if (strncmp(sasl->listen, "unix:/", 6) != 0 &&
+		    strstr(sasl->listen, "@127.") == NULL &&
+		    strstr(sasl->listen, "@localhost") == NULL &&
+		    strncmp(sasl->listen, "inet6:", 6) != 0)
+			abort();
+		if ((sasl->pass_through &
+			(SASL_BIT(SASL_NONE) | SASL_BIT(SASL_PLAIN) |
+			    SASL_BIT(SASL_LOGIN))) != 0 ||
+		    sasl->pass_through >= SASL_BIT(SASL_MECHANISM_COUNT))
+			abort();
+		for (size_t k = 0; k < i; k++) {
+			if (strcmp(sasl->listen, conf->sasls[k].listen) == 0)
+				abort();
+		}
+	}
+}
+
+static void
+check_rate(const struct conf_rate *rate)
+{
+	if (rate->count < 1 || rate->window_ms < 1000)
+		abort();
+}
+
+static void
+check_guessing(const struct conf_guessing *guessing)
+{
+	check_rate(&guessing->per_address);
+	check_rate(&guessing->per_network);
+	check_rate(&guessing->per_login);
+}
 
 /* What every configuration has, whoever wrote it. */
 static void
@@ -24,7 +69,7 @@ check(const struct conf *conf)
 	    p->internal == NULL || p->local_domains == NULL ||
 	    p->owners == NULL || p->realm == NULL)
 		abort();
-	if ((conf->socket_mode & ~0770U) != 0 || p->tls_min_bits < 112 ||
+	if ((conf->socket_mode & ~0777U) != 0 || p->tls_min_bits < 112 ||
 	    (p->tls_min_version != TLS_1_2 && p->tls_min_version != TLS_1_3))
 		abort();
 	for (size_t i = 0; i < p->mechanism_count; i++) {
@@ -40,10 +85,14 @@ check(const struct conf *conf)
 
 		if (imap->url_count == 0 || imap->ca_file == NULL ||
 		    imap->proxy_user == NULL || imap->proxy_password == NULL ||
-		    imap->canary == NULL || imap->timeout_ms == 0 ||
-		    imap->max_connections == 0)
+		    imap->canary == NULL || imap->verify[0] == VERIFY_NONE ||
+		    imap->timeout_ms == 0 || imap->max_connections == 0)
 			abort();
 	}
+	check_sasls(conf);
+	check_guessing(&conf->guessing);
+	if (conf->store_url == NULL)
+		abort();
 }
 
 int
