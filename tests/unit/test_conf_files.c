@@ -195,6 +195,51 @@ a_secret_is_private_and_one_line(void **state)
 	assert_int_equal(failures, 0);
 }
 
+/* Whoever asks nobody by proxy need not have a password for it. */
+static void
+a_secret_is_read_for_proxy_only(void **state)
+{
+	static const struct {
+		const char *verify;
+		bool read;
+	} rows[] = {
+		{ "{session}", false },
+		{ "{proxy}", true },
+		{ "{session, proxy}", true },
+		{ "{proxy, session}", true },
+	};
+	struct dir *dir = *state;
+	char text[1024];
+
+	for (size_t i = 0; i < 2 * ARRAY_LEN(rows); i++) {
+		bool there = i % 2 == 0, read = rows[i / 2].read;
+		struct conf_report report = { NULL, 0, 0 };
+		struct conf *conf;
+
+		write_good_files(dir);
+		if (!there)
+			assert_int_equal(unlink(file(dir, "secret")), 0);
+		(void)snprintf(text, sizeof(text),
+		    "sasl \"a\" { listen = \"unix:/s\" }\n"
+		    "imap \"a\" { url = \"imaps://h\" verify = %s\n"
+		    "  ca_file = \"%s/ca\"\n"
+		    "  proxy_password_file = \"%s/secret\" }\n",
+		    rows[i / 2].verify, dir->path, dir->path);
+		write_file(dir, "conf", 0600, text, strlen(text));
+		conf = conf_load(file(dir, "conf"), &report);
+		if ((conf != NULL) != (there || !read)) {
+			print_error("row %zu: want %d\n", i, there || !read);
+			print_report(&report);
+		}
+		assert_int_equal(conf != NULL, there || !read);
+		if (conf != NULL)
+			assert_string_equal(conf->imaps[0].proxy_password,
+			    read ? "hunter2" : "");
+		conf_free(&conf);
+		conf_report_clear(&report);
+	}
+}
+
 static void
 a_secret_is_a_regular_file(void **state)
 {
@@ -301,7 +346,12 @@ what_this_host_does_not_have_is_warned_of(void **state)
 	    "internal = ::1\n"
 	    "user = no-such-user\n"
 	    "socket_group = no-such-group\n"
-	    "listen = \"unix:/no/such/directory/sock\"\n";
+	    "listen = \"unix:/no/such/directory/sock\"\n"
+	    "sasl \"a\" {\n"
+	    "listen = \"unix:/no/such/place/sasl\"\n"
+	    "socket_group = no-such-club }\n"
+	    "sasl \"b\" { listen = \"inet:4190@127.0.0.1\"\n"
+	    "socket_group = no-such-team }\n";
 	static const char *const want[] = {
 		":2: warning: user: there is no user \"no-such-user\"",
 		":3: warning: socket_group: there is no group "
@@ -309,6 +359,10 @@ what_this_host_does_not_have_is_warned_of(void **state)
 		":4: warning: listen: the directory "
 		"\"/no/such/directory/\" is not there",
 		":1: warning: file: ",
+		":6: warning: sasl.listen: the directory "
+		"\"/no/such/place/\" is not there",
+		":7: warning: sasl.socket_group: there is no group "
+		"\"no-such-club\"",
 	};
 	struct conf_report report = { 0 };
 	struct conf *conf;
@@ -325,6 +379,9 @@ what_this_host_does_not_have_is_warned_of(void **state)
 		if (!found)
 			fail_msg("no warning like %s", want[i]);
 	}
+	/* a TCP socket has no group */
+	for (size_t k = 0; k < report.count; k++)
+		assert_null(strstr(report.lines[k], "no-such-team"));
 	conf_free(&conf);
 	conf_report_clear(&report);
 }
@@ -481,6 +538,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_DIR(a_secret_is_private_and_one_line),
+		WITH_DIR(a_secret_is_read_for_proxy_only),
 		WITH_DIR(a_secret_is_a_regular_file),
 		WITH_DIR(a_configuration_and_a_map_are_regular_files),
 		WITH_DIR(files_that_are_not_there_are_errors),
