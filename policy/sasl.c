@@ -212,7 +212,8 @@ put_identity(const struct reader *text, char identity_r[LOGIN_MAX + 1])
 }
 
 /* saslname (RFC 5802, 7): "=2C" is a comma, "=3D" an equals sign, and neither
- * stands for itself. */
+ * stands for itself. A control would be no login anyway, and ends the name for
+ * a server that looks for OAUTHBEARER's separators first. */
 static int
 put_saslname(struct reader name, char identity_r[LOGIN_MAX + 1])
 {
@@ -225,7 +226,7 @@ put_saslname(struct reader name, char identity_r[LOGIN_MAX + 1])
 			c = ',';
 		else if (skip(&name, "=3D"))
 			c = '=';
-		else if (c == '=' || c == ',')
+		else if (c == '=' || c == ',' || (unsigned char)c < 0x20)
 			return -1;
 		else
 			name.at++;
