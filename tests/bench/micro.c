@@ -255,6 +255,7 @@ measure_identity(const char *url, const char *ca_file, const char *password)
 		.domain_count = 1,
 		.login_as_address = true,
 		.master_separator = "",
+		.proxy = true,
 		.proxy_user = "postern",
 		.proxy_password = password,
 		.mailbox_check = IDENTITY_MAILBOX_NO,

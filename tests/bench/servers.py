@@ -71,10 +71,12 @@ service imap {{
 """
 
 
+PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
 def missing(program):
-    """"" when it is installed, else what to say."""
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    return "" if shutil.which(program, path=path) else program
+    """Its name when it is not installed, else ""."""
+    return "" if shutil.which(program, path=PATH) else program
 
 
 def free_port():
@@ -102,7 +104,8 @@ class Servant:
         with open(self.path("out"), "ab") as out:
             self.process = subprocess.Popen(
                 ["unshare", "--pid", "--fork", "--kill-child", "--", *command],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                env=dict(os.environ, PATH=PATH))
 
     def __enter__(self):
         return self
