@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <event2/event.h>
 #include <openssl/crypto.h>
 
 #include "identity/route.h"
@@ -64,6 +65,8 @@ check_options(const struct identity_backend *o, struct err *e)
 		    "are needed");
 		return -1;
 	}
+	if (!o->proxy)
+		return 0;
 	if (o->proxy_user == NULL || o->proxy_user[0] == '\0' ||
 	    strlen(o->proxy_user) > DIALOGUE_USER_MAX ||
 	    o->proxy_password == NULL || o->proxy_password[0] == '\0' ||
@@ -88,6 +91,7 @@ backend_init(struct backend *b, struct identity_engine *engine,
 	bool ok = true;
 
 	TAILQ_INIT(&b->queue);
+	TAILQ_INIT(&b->passwords);
 	TAILQ_INIT(&b->active);
 	b->engine = engine;
 	if (check_options(o, e) != 0 || copy_lists(b, o, e) != 0)
@@ -108,6 +112,9 @@ backend_init(struct backend *b, struct identity_engine *engine,
 		b->mailbox = MAILBOX_ON;
 	if (o->mailbox_check == IDENTITY_MAILBOX_NO)
 		b->mailbox = MAILBOX_OFF;
+	b->proxy = o->proxy;
+	b->tested = !o->proxy;
+	b->forward_client = o->forward_client;
 	b->timeout_ms = o->timeout_ms;
 	b->max_connections = o->max_connections;
 	b->refusals_trusted = b->canary[0] == '\0';
@@ -119,6 +126,10 @@ backend_clear(struct backend *b)
 {
 	size_t i;
 
+	selftest_clear(b);
+	offers_clear(b);
+	if (b->expiry != NULL)
+		event_free(b->expiry);
 	for (i = 0; i < b->endpoint_count; i++)
 		endpoint_clear(&b->endpoints[i]);
 	for (i = 0; i < b->domain_count; i++)
@@ -210,13 +221,25 @@ backend_give_up(struct backend *b)
 	while (check != NULL) {
 		struct check *next = TAILQ_NEXT(check, link);
 
-		if (!check->probe) {
+		if (check->kind == CHECK_ACCOUNT && !check->probe) {
 			TAILQ_REMOVE(&b->queue, check, link);
 			b->queued--;
 			breaker_neither(&b->breaker);
 			check_answer(check, IDENTITY_UNKNOWN);
 		}
 		check = next;
+	}
+}
+
+static void
+give_up_passwords(struct backend *b)
+{
+	struct check *check;
+
+	while ((check = TAILQ_FIRST(&b->passwords)) != NULL) {
+		TAILQ_REMOVE(&b->passwords, check, link);
+		breaker_neither(&b->password_breaker);
+		check_answer(check, IDENTITY_UNKNOWN);
 	}
 }
 
@@ -295,9 +318,19 @@ report_undecided(struct backend *b, const struct result *r)
 		    "an identity is undecided: %s", r->why);
 }
 
-/* The end of a check that is in no list and has no exchange any more. */
 static void
-finish(struct check *check, const struct result *r)
+report_opened(struct backend *b, enum alarm_kind kind, const char *of_what,
+    uint64_t open_ms, const struct result *r)
+{
+	backend_alarm(b, kind, IDENTITY_ALARM,
+	    "no decision%s %d times in a row, not asked for %llu ms: %s",
+	    of_what, BREAKER_FAILURES, (unsigned long long)open_ms, r->why);
+}
+
+/* The next four: the end of a check that is in no list and has no exchange any
+ * more. */
+static void
+finish_account(struct check *check, const struct result *r)
 {
 	struct backend *b = check->backend;
 	enum identity answer = identity_of(r->outcome);
@@ -319,15 +352,98 @@ finish(struct check *check, const struct result *r)
 		settle(check, answer);
 	pthread_mutex_unlock(&b->engine->lock);
 	if (change == CHANGE_OPENED)
-		backend_alarm(b, ALARM_BREAKER, IDENTITY_ALARM,
-		    "no decision %d times in a row, not asked for %llu ms: %s",
-		    BREAKER_FAILURES, (unsigned long long)open_ms, r->why);
+		report_opened(b, ALARM_BREAKER, "", open_ms, r);
 	if (change == CHANGE_CLOSED)
 		backend_report(b, IDENTITY_INFO, "decides again");
 	if (probe)
 		selftest_answer(b, r);
 	else if (change == CHANGE_CLOSED)
 		selftest_kick(b);
+}
+
+/*
+ * What strangers can bring about at will, an answer that decides nothing or a
+ * server that hangs up on a login, must not stop the passwords of others: only
+ * a server that cannot be asked opens this breaker. Locked.
+ */
+static enum change
+move_password_breaker(struct backend *b, enum identity answer,
+    const struct result *r)
+{
+	if (answer != IDENTITY_UNKNOWN)
+		return breaker_success(&b->password_breaker) ? CHANGE_CLOSED
+							     : CHANGE_NONE;
+	if (!r->asked || r->answered || r->hung_up)
+		breaker_neither(&b->password_breaker);
+	else if (breaker_failure(&b->password_breaker, engine_now_ms()))
+		return CHANGE_OPENED;
+	return CHANGE_NONE;
+}
+
+static void
+finish_password(struct check *check, const struct result *r)
+{
+	struct backend *b = check->backend;
+	struct identity_engine *engine = b->engine;
+	enum identity answer = identity_of(r->outcome);
+	uint64_t ttl = answer == IDENTITY_VERIFIED ? engine->ttl_ms
+						   : engine->refused_ttl_ms;
+	enum change change;
+	uint64_t open_ms;
+
+	if (answer == IDENTITY_UNKNOWN)
+		backend_alarm(b, ALARM_UNDECIDED, IDENTITY_WARNING,
+		    "a password is undecided: %s", r->why);
+	pthread_mutex_lock(&engine->lock);
+	change = move_password_breaker(b, answer, r);
+	open_ms = b->password_breaker.open_ms;
+	if (change == CHANGE_OPENED)
+		give_up_passwords(b);
+	if (answer != IDENTITY_VERIFIED && b->canary_refused)
+		answer = IDENTITY_UNKNOWN;
+	remember_put(engine->remember, check->tag, answer, ttl,
+	    engine->grace_ms, engine_now_ms());
+	check_answer(check, answer);
+	pthread_mutex_unlock(&engine->lock);
+	if (change == CHANGE_OPENED)
+		report_opened(b, ALARM_PASSWORD_BREAKER, " about passwords",
+		    open_ms, r);
+	if (change == CHANGE_CLOSED)
+		backend_report(b, IDENTITY_INFO,
+		    "decides about passwords again");
+	check_deliver(engine);
+}
+
+static void
+finish_offers(struct check *check, const struct result *r)
+{
+	struct backend *b = check->backend;
+
+	if (!r->answered)
+		backend_alarm(b, ALARM_UNDECIDED, IDENTITY_WARNING,
+		    "it is not known which mechanisms are offered: %s", r->why);
+	pthread_mutex_lock(&b->engine->lock);
+	check_answer(check, IDENTITY_UNKNOWN);
+	pthread_mutex_unlock(&b->engine->lock);
+	offers_answer(b, r);
+}
+
+static void
+finish(struct check *check, const struct result *r)
+{
+	engine_trace(check->backend->engine, "result: %s (%s)",
+	    identity_name(identity_of(r->outcome)), r->why);
+	switch (check->kind) {
+	case CHECK_ACCOUNT:
+		finish_account(check, r);
+		break;
+	case CHECK_PASSWORD:
+		finish_password(check, r);
+		break;
+	case CHECK_OFFERS:
+		finish_offers(check, r);
+		break;
+	}
 }
 
 static void
@@ -338,6 +454,8 @@ leave(struct check *check, const struct result *r)
 	exchange_free(&check->exchange);
 	TAILQ_REMOVE(&b->active, check, link);
 	b->active_count--;
+	if (check->kind == CHECK_PASSWORD)
+		b->active_passwords--;
 	finish(check, r);
 }
 
@@ -351,23 +469,67 @@ attempt_done(void *arg, const char *why)
 	struct backend *b = check->backend;
 	const struct dialogue *d = exchange_dialogue(check->exchange);
 	size_t at = (check->first + check->tries) % b->endpoint_count;
-	struct result r = { .answered = d->answered, .hung_up = d->hung_up };
+	struct result r = {
+		.answered = d->answered,
+		.hung_up = d->hung_up,
+		.asked = true,
+	};
 
+	if (d->listed)
+		offers_learn(b, d->offers);
 	(void)snprintf(r.why, sizeof(r.why), "%.90s: %.200s",
 	    b->endpoints[at].name, why != NULL ? why : d->why);
 	if (why == NULL && d->answered) {
 		r.outcome = d->outcome;
 		b->first = at;
+		leave(check, &r);
 	} else if (++check->tries < b->endpoint_count &&
 	    engine_now_ms() < check->deadline_ms) {
 		backend_alarm(b, ALARM_FAILOVER, IDENTITY_WARNING,
 		    "the next url is asked: %s", r.why);
 		exchange_free(&check->exchange);
 		attempt(check);
-		return;
+	} else {
+		leave(check, &r);
 	}
-	leave(check, &r);
 	backend_run(b);
+}
+
+static struct dialogue_question
+question_of(const struct check *check, const char *account)
+{
+	const struct backend *b = check->backend;
+	struct dialogue_question q = {
+		.account = account,
+		.user = b->proxy_user,
+		.password = b->proxy_password,
+		.mailbox = check->mailbox,
+		.trace = b->engine->trace,
+		.trace_arg = b->engine->trace_arg,
+	};
+
+	if (check->kind == CHECK_OFFERS)
+		q.aim = DIALOGUE_OFFERS;
+	if (check->kind == CHECK_PASSWORD) {
+		q.aim = DIALOGUE_PASSWORD;
+		q.password = check->password;
+		if (b->forward_client)
+			q.client = check->client;
+	}
+	return q;
+}
+
+/* What the server calls it. */
+static void
+account_of(const struct check *check, char account_r[LOGIN_MAX + 1])
+{
+	struct login login;
+
+	memcpy(login.text, check->login, sizeof(login.text));
+	if (check->backend->login_as_address)
+		memcpy(account_r, login.text, sizeof(login.text));
+	else
+		login_local(&login, account_r);
 }
 
 /* Asks at the next URL. The check is among the active. */
@@ -379,14 +541,15 @@ attempt(struct check *check)
 	size_t at = (check->first + check->tries) % b->endpoint_count;
 	uint64_t now = engine_now_ms();
 	struct result r = { .why = "no connection was free in time" };
-	const struct dialogue_question question = {
-		.account = check->account,
-		.user = b->proxy_user,
-		.password = b->proxy_password,
-		.mailbox = check->mailbox,
-	};
+	char account[LOGIN_MAX + 1];
+	struct dialogue_question question;
 
+	account_of(check, account);
+	question = question_of(check, account);
 	if (now < check->deadline_ms) {
+		engine_trace(b->engine, "asking %.200s as %.255s",
+		    b->endpoints[at].name,
+		    check->kind == CHECK_OFFERS ? "nobody" : account);
 		check->exchange = exchange_new(b->engine->transport,
 		    &b->endpoints[at], b->ca_file, &question,
 		    (check->deadline_ms - now) / left + 1, attempt_done, check);
@@ -398,7 +561,35 @@ attempt(struct check *check)
 	leave(check, &r);
 }
 
-/* The next check that may run. */
+/* May it run, or does it wait for the self-test? Locked. */
+static bool
+is_due(const struct backend *b, const struct check *check)
+{
+	return check->kind == CHECK_OFFERS || check->probe ||
+	    b->mailbox == MAILBOX_ON || b->mailbox == MAILBOX_OFF;
+}
+
+/* The next password that may be asked about. One connection is left to
+ * questions about accounts: threads wait for those. Locked. */
+static struct check *
+take_password(struct backend *b)
+{
+	size_t ceiling = b->max_connections;
+	struct check *check = TAILQ_FIRST(&b->passwords);
+	uint64_t deadline_ms = engine_now_ms() + b->timeout_ms;
+
+	if (b->proxy && ceiling > 1)
+		ceiling--;
+	if (check == NULL || b->active_passwords >= ceiling)
+		return NULL;
+	TAILQ_REMOVE(&b->passwords, check, link);
+	b->active_passwords++;
+	if (check->deadline_ms > deadline_ms)
+		check->deadline_ms = deadline_ms;
+	return check;
+}
+
+/* The next check that may run; those about accounts first. */
 static struct check *
 take(struct backend *b)
 {
@@ -406,19 +597,96 @@ take(struct backend *b)
 
 	pthread_mutex_lock(&b->engine->lock);
 	check = TAILQ_FIRST(&b->queue);
-	if (check != NULL && !check->probe && b->mailbox != MAILBOX_ON &&
-	    b->mailbox != MAILBOX_OFF)
+	if (check != NULL && !is_due(b, check))
 		check = NULL;
 	if (check != NULL) {
 		TAILQ_REMOVE(&b->queue, check, link);
 		b->queued--;
-		if (!check->probe) {
+		if (check->kind == CHECK_ACCOUNT && !check->probe)
 			check->mailbox = b->mailbox == MAILBOX_ON;
-			check->first = b->first;
-		}
+	} else {
+		check = take_password(b);
 	}
+	if (check != NULL && !check->probe)
+		check->first = b->first;
 	pthread_mutex_unlock(&b->engine->lock);
 	return check;
+}
+
+/* Grace is given on any thread, and reported here. */
+static void
+report_graced(struct backend *b)
+{
+	unsigned int n;
+
+	pthread_mutex_lock(&b->engine->lock);
+	n = b->graced;
+	b->graced = 0;
+	pthread_mutex_unlock(&b->engine->lock);
+	if (n == 0)
+		return;
+	b->alarms[ALARM_GRACE].held_back += n - 1;
+	backend_alarm(b, ALARM_GRACE, IDENTITY_WARNING,
+	    "a password that verified before still does, for the server does "
+	    "not decide");
+}
+
+/* The oldest password in the queue has so much time. */
+static void
+watch_expiry(struct backend *b)
+{
+	uint64_t now = engine_now_ms();
+	const struct check *check;
+	struct timeval tv = { 0 };
+
+	if (event_pending(b->expiry, EV_TIMEOUT, NULL))
+		return;
+	pthread_mutex_lock(&b->engine->lock);
+	check = TAILQ_FIRST(&b->passwords);
+	if (check != NULL && check->deadline_ms > now) {
+		uint64_t ms = check->deadline_ms - now;
+
+		tv.tv_sec = (time_t)(ms / 1000);
+		tv.tv_usec = (suseconds_t)(ms % 1000 * 1000);
+	}
+	pthread_mutex_unlock(&b->engine->lock);
+	if (check != NULL)
+		(void)event_add(b->expiry, &tv);
+}
+
+static void
+expire(evutil_socket_t fd, short what, void *arg)
+{
+	struct backend *b = arg;
+	uint64_t now = engine_now_ms();
+	struct check *check;
+	bool late = false;
+
+	(void)fd;
+	(void)what;
+	pthread_mutex_lock(&b->engine->lock);
+	while ((check = TAILQ_FIRST(&b->passwords)) != NULL &&
+	    check->deadline_ms <= now) {
+		TAILQ_REMOVE(&b->passwords, check, link);
+		breaker_neither(&b->password_breaker);
+		check_answer(check, IDENTITY_UNKNOWN);
+		late = true;
+	}
+	pthread_mutex_unlock(&b->engine->lock);
+	if (late)
+		backend_alarm(b, ALARM_UNDECIDED, IDENTITY_WARNING,
+		    "a password is undecided: no connection was free in time");
+	check_deliver(b->engine);
+	backend_run(b);
+}
+
+int
+backend_start(struct backend *b)
+{
+	b->expiry = evtimer_new(b->engine->base, expire, b);
+	if (b->expiry == NULL || offers_init(b) != 0)
+		return -1;
+	return b->proxy ? selftest_init(b) : 0;
 }
 
 void
@@ -428,11 +696,13 @@ backend_run(struct backend *b)
 		struct check *check = take(b);
 
 		if (check == NULL)
-			return;
+			break;
 		TAILQ_INSERT_TAIL(&b->active, check, link);
 		b->active_count++;
 		attempt(check);
 	}
+	report_graced(b);
+	watch_expiry(b);
 }
 
 void
@@ -442,8 +712,8 @@ backend_stop(struct backend *b)
 
 	pthread_mutex_lock(&b->engine->lock);
 	backend_give_up(b);
-	check = TAILQ_FIRST(&b->queue);
-	if (check != NULL) { /* the self-test's one question */
+	give_up_passwords(b);
+	while ((check = TAILQ_FIRST(&b->queue)) != NULL) { /* our own */
 		TAILQ_REMOVE(&b->queue, check, link);
 		check_answer(check, IDENTITY_UNKNOWN);
 	}

@@ -5,14 +5,28 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "policy/login.h"
+#include "policy/netaddr.h"
+#include "policy/sasl.h"
+
 #define DIALOGUE_LINE_MAX     8192  /* longer: the server makes no sense */
 #define DIALOGUE_TOTAL_MAX    65536 /* all that a server may say */
 #define DIALOGUE_UNTAGGED_MAX 100
-#define DIALOGUE_USER_MAX     255
-#define DIALOGUE_PASSWORD_MAX 1024
+#define DIALOGUE_USER_MAX     LOGIN_MAX
+#define DIALOGUE_PASSWORD_MAX SASL_PASSWORD_MAX
+/* "authzid NUL authcid NUL password" in base64, with its NUL. */
+#define DIALOGUE_SECRET_MAX \
+ ((2 * DIALOGUE_USER_MAX + DIALOGUE_PASSWORD_MAX + 2 + 2) / 3 * 4 + 1)
+
+/* What is to be found out? */
+enum dialogue_aim {
+	DIALOGUE_ACCOUNT = 0, /* is it a live account? By our own credential */
+	DIALOGUE_PASSWORD,    /* is this its password? */
+	DIALOGUE_OFFERS,      /* which mechanisms are offered? No login */
+};
 
 enum dialogue_outcome {
-	DIALOGUE_UNDECIDED = 0, /* also: not over yet */
+	DIALOGUE_UNDECIDED = 0, /* also: not over yet, or only OFFERS */
 	DIALOGUE_VERIFIED,
 	DIALOGUE_REFUSED,
 	DIALOGUE_DISABLED,
@@ -22,43 +36,59 @@ enum dialogue_outcome {
 
 enum dialogue_state {
 	DIALOGUE_OVER = 0,
-	DIALOGUE_GREETING, /* nothing read yet */
-	DIALOGUE_PLUS,     /* AUTHENTICATE sent, waiting for the go-ahead */
-	DIALOGUE_AUTH,     /* credentials sent */
-	DIALOGUE_STATUS,   /* logged in, the mailbox asked for */
+	DIALOGUE_GREETING,   /* nothing read yet */
+	DIALOGUE_CAPABILITY, /* asked for */
+	DIALOGUE_PLUS,       /* AUTHENTICATE sent, waiting for the go-ahead */
+	DIALOGUE_AUTH,       /* credentials sent */
+	DIALOGUE_STATUS,     /* logged in, the mailbox asked for */
 };
+
+/* One thing that was said, in words for people; printable, without secrets. */
+typedef void dialogue_trace(void *arg, const char *text);
 
 /* What to ask. All strings are borrowed for dialogue_start() only. */
 struct dialogue_question {
-	const char *account; /* what the server calls it: the authzid */
-	const char *user;    /* proxy_user: the authcid */
-	const char *password;
-	bool mailbox; /* an OK counts only if INBOX exists, too */
-	bool greeted; /* the greeting was read before (STARTTLS) */
+	enum dialogue_aim aim;
+	const char *account;  /* what the server calls it */
+	const char *user;     /* proxy_user, by whose login it is asked */
+	const char *password; /* proxy_user's, or the account's own */
+	/* Whose password it is, told by ID (RFC 2971); NETADDR_NONE: not */
+	struct netaddr client;
+	bool mailbox;          /* an OK counts only if INBOX exists, too */
+	bool greeted;          /* the greeting was read before (STARTTLS) */
+	dialogue_trace *trace; /* borrowed until it is over; NULL: nobody */
+	void *trace_arg;
 };
 
 /*
  * One IMAP session (RFC 3501) that asks about one account. Pure: bytes of the
  * server in, bytes for the server and an outcome out. Callers read .outcome,
- * .answered and .why once dialogue_is_over().
+ * .answered, .why and .offers once dialogue_is_over().
  */
 struct dialogue {
 	enum dialogue_state state;
 	enum dialogue_outcome outcome;
-	bool answered; /* AUTHENTICATE got a tagged answer */
+	bool answered; /* AUTHENTICATE got a tagged answer, or OFFERS a list */
 	bool hung_up;  /* closed when the credentials had been sent */
 	char why[200]; /* in words, printable ASCII: how it ended */
+	bool listed;   /* it said what it offers before a login: */
+	unsigned int offers; /* SASL_BIT()s */
+	enum dialogue_aim aim;
 	bool mailbox;
+	bool id_asked; /* and not answered */
 	bool bye;
 	bool cr;
+	dialogue_trace *trace;
+	void *trace_arg;
 	unsigned int untagged;
 	size_t total;
 	size_t line_len;
 	size_t out_len;
 	size_t out_sent;
 	char line[DIALOGUE_LINE_MAX];
-	char out[64 + 4096];
-	char secret[4096]; /* base64 of the SASL message */
+	char id[48 + NETADDR_TEXT_MAX]; /* the command, or "" */
+	char out[160 + DIALOGUE_SECRET_MAX];
+	char secret[DIALOGUE_SECRET_MAX]; /* base64 of the SASL message */
 };
 
 /* -1 when a string is empty, too long, or has a byte that must not reach the

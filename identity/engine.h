@@ -18,29 +18,54 @@
 #include "identity/dialogue.h"
 #include "identity/exchange.h"
 #include "identity/identity.h"
+#include "identity/remember.h"
+#include "identity/secret.h"
 #include "policy/login.h"
 
 struct event;
 struct event_base;
 
+enum check_kind {
+	CHECK_ACCOUNT = 0, /* identity_ask(): threads wait, or the self-test */
+	CHECK_PASSWORD,    /* identity_verify(): callbacks wait */
+	CHECK_OFFERS,      /* nobody waits: what can be relayed? */
+};
+
+/* Somebody who is called when a password was checked. */
+struct waiter {
+	STAILQ_ENTRY(waiter) link;
+	identity_done *done;
+	void *arg;
+	struct identity_verdict verdict; /* once there is one */
+};
+STAILQ_HEAD(waiter_list, waiter);
+
 /* One question to one backend, asked once for everybody who waits for it. The
- * queue or the running exchange holds one reference, every waiter another. */
+ * queue or the running exchange holds one reference, every waiting thread
+ * another. */
 struct check {
-	TAILQ_ENTRY(check) link; /* in the queue (locked) or among the active */
-	UT_hash_handle hh;       /* in flight, by login (locked) */
+	TAILQ_ENTRY(check) link; /* in a queue (locked) or among the active */
+	UT_hash_handle hh;       /* in flight, by login or tag (locked) */
 	struct backend *backend;
+	enum check_kind kind;
 	unsigned int refs; /* locked */
-	bool done;         /* locked */
-	pthread_cond_t answered;
-	enum identity answer; /* locked */
-	bool probe;           /* asked by the self-test */
-	bool mailbox;
 	uint64_t deadline_ms;
 	size_t tries; /* URLs that failed */
 	size_t first; /* URL to begin with */
 	struct exchange *exchange;
+	/* CHECK_ACCOUNT */
+	bool done; /* locked */
+	pthread_cond_t answered;
+	enum identity answer; /* locked */
+	bool probe;           /* asked by the self-test */
+	bool mailbox;
+	/* CHECK_PASSWORD */
+	struct waiter_list waiters; /* locked */
+	unsigned char tag[SECRET_TAG_LEN];
+	char *password; /* wiped when it is answered */
+	struct netaddr client;
+	/* but for CHECK_OFFERS */
 	char login[LOGIN_MAX + 1];
-	char account[LOGIN_MAX + 1]; /* what the server calls it */
 };
 TAILQ_HEAD(check_list, check);
 
@@ -49,6 +74,7 @@ struct result {
 	enum dialogue_outcome outcome;
 	bool answered; /* by the server; not by a broken connection */
 	bool hung_up;  /* it closed instead of answering the login */
+	bool asked;    /* false: never, for a reason of ours */
 	char why[300];
 };
 
@@ -73,6 +99,8 @@ enum alarm_kind {
 	ALARM_CREDENTIAL,
 	ALARM_UNDECIDED,
 	ALARM_BREAKER,
+	ALARM_PASSWORD_BREAKER,
+	ALARM_GRACE,
 	ALARM_FAILOVER,
 	ALARM_SELFTEST,
 	ALARM_CANARY,
@@ -99,6 +127,8 @@ struct backend {
 	size_t domain_count;
 	bool login_as_address;
 	char *master_separator;
+	bool proxy;
+	bool forward_client;
 	char *proxy_user;
 	char *proxy_password;
 	enum identity_mailbox mailbox_check;
@@ -106,21 +136,33 @@ struct backend {
 	uint64_t timeout_ms;
 	size_t max_connections;
 	/* under the engine's lock */
-	struct check_list queue;
+	struct check_list queue; /* about accounts, and offers */
 	size_t queued;
+	struct check_list passwords; /* in the order of their deadlines */
+	/* What is wrong with our credential must not stop passwords, nor what
+	 * strangers do with passwords stop questions about accounts. */
 	struct breaker breaker;
+	struct breaker password_breaker;
 	enum mailbox_state mailbox;
 	bool refusals_trusted;
-	bool tested; /* the self-test had an answer */
+	bool canary_refused; /* then no refusal of a password is believed */
+	bool tested;         /* the self-test had an answer */
+	bool offers_known;
+	unsigned int offers; /* SASL_BIT()s */
+	unsigned int graced; /* passwords, since it was last reported */
 	/* on the loop's thread only */
 	struct check_list active;
 	size_t active_count;
-	size_t first; /* the URL that worked last */
+	size_t active_passwords;
+	struct event *expiry; /* of what stands in the queues */
+	size_t first;         /* the URL that worked last */
 	struct alarm alarms[ALARM_COUNT];
 	enum selftest_step step;
 	struct event *retest;
 	uint64_t retest_ms;   /* between failures */
 	uint64_t name_due_ms; /* the made-up name is asked again */
+	struct event *offers_again;
+	uint64_t offers_retry_ms; /* between failures */
 };
 
 struct identity_engine {
@@ -130,8 +172,12 @@ struct identity_engine {
 	uint64_t refused_ttl_ms;
 	uint64_t wait_ms;
 	unsigned int waiters;
+	uint64_t grace_ms;
+	unsigned int mechanisms;
 	void (*report)(void *arg, enum identity_level level, const char *text);
 	void *report_arg;
+	void (*trace)(void *arg, const char *text);
+	void *trace_arg;
 	struct event_base *base;
 	struct transport *transport;
 	struct event *wake;
@@ -145,16 +191,42 @@ struct identity_engine {
 	/* under the lock */
 	bool stopping;
 	unsigned int waiting;
-	struct check *in_flight;
+	struct check *in_flight; /* about accounts, by login */
 	struct cache *cache;
+	struct check *verifying; /* passwords, by tag */
+	struct remember *remember;
+	size_t verifiers;            /* waiters of passwords */
+	struct waiter_list answered; /* to be called */
 };
 
 /* identity.c */
 uint64_t engine_now_ms(void);
-/* Makes a question; NULL: no memory. It has one reference. */
-struct check *check_new(struct backend *b, const char *login);
-/* Answers all who wait and drops the queue's reference. Locked. */
+void engine_wake(struct identity_engine *engine);
+/* The backend that serves this login, or NULL. */
+struct backend *engine_backend(const struct identity_engine *engine,
+    const struct login *login);
+/* For people who watch; printf style. Loop's thread, not locked. */
+void engine_trace(struct identity_engine *engine, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* check.c */
+/* Makes a question (login: NULL for CHECK_OFFERS); NULL: no memory. It has one
+ * reference. */
+struct check *check_new(struct backend *b, enum check_kind kind,
+    const char *login);
+/* Answers all who wait and drops the queue's reference. Callbacks are called by
+ * check_deliver(). Locked. */
 void check_answer(struct check *check, enum identity answer);
+/* Drops a reference. Locked. */
+void check_release(struct check *check);
+/* Calls those who were answered. Loop's thread, not locked. */
+void check_deliver(struct identity_engine *engine);
+
+/* verify.c */
+/* The verdict on a password whose server decided nothing: it still verifies
+ * within grace. Locked. */
+struct identity_verdict verify_undecided(struct backend *b,
+    const unsigned char tag[SECRET_TAG_LEN]);
 
 /* backend.c */
 /* Copies the options. -1 with the reason in e; clear it in any case. */
@@ -162,11 +234,13 @@ int backend_init(struct backend *b, struct identity_engine *engine,
     const struct identity_backend *options, struct err *e);
 void backend_clear(struct backend *b);
 bool backend_serves(const struct backend *b, const struct login *login);
+/* Its timers and first questions. -1: no memory. Before there is a thread. */
+int backend_start(struct backend *b);
 /* Starts what may be started. Loop's thread, not locked. */
 void backend_run(struct backend *b);
 /* Ends everything at once. Loop's thread, not locked. */
 void backend_stop(struct backend *b);
-/* Answers everybody in the queue with "unknown". Locked. */
+/* Answers all questions about accounts in the queue with "unknown". Locked. */
 void backend_give_up(struct backend *b);
 /* One line for the administrator. Loop's thread, not locked. */
 void backend_report(struct backend *b, enum identity_level level,
@@ -175,6 +249,15 @@ void backend_report(struct backend *b, enum identity_level level,
 void backend_alarm(struct backend *b, enum alarm_kind kind,
     enum identity_level level, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* offers.c; all on the loop's thread, not locked. */
+/* -1: no memory. */
+int offers_init(struct backend *b);
+void offers_clear(struct backend *b);
+/* A server said what it offers. */
+void offers_learn(struct backend *b, unsigned int mechanisms);
+/* The end of a CHECK_OFFERS. */
+void offers_answer(struct backend *b, const struct result *result);
 
 /* selftest.c; all on the loop's thread, not locked. */
 /* -1: no memory. */

@@ -32,6 +32,7 @@ struct exchange {
 	struct event *out;
 	exchange_done *done;
 	void *arg;
+	bool tls_told;
 	char error[CURL_ERROR_SIZE];
 	struct dialogue dialogue;
 };
@@ -167,6 +168,29 @@ is_protected(struct exchange *x)
 	    SSL_get_verify_result(ssl) == X509_V_OK;
 }
 
+/* For people who watch. */
+static void
+tell_tls(struct exchange *x)
+{
+	struct curl_tlssessioninfo *info = NULL;
+	const SSL *ssl;
+	char text[120];
+
+	if (x->dialogue.trace == NULL || x->tls_told ||
+	    curl_easy_getinfo(x->easy, CURLINFO_TLS_SSL_PTR, &info) !=
+		CURLE_OK ||
+	    info == NULL || info->internals == NULL)
+		return;
+	x->tls_told = true;
+	ssl = info->internals;
+	(void)snprintf(text, sizeof(text), "%.20s, %.60s, %s",
+	    SSL_get_version(ssl),
+	    SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)),
+	    SSL_session_reused(ssl) == 1 ? "session resumed"
+					 : "certificate verified");
+	x->dialogue.trace(x->dialogue.trace_arg, text);
+}
+
 static void
 carry(evutil_socket_t fd, short what, void *arg)
 {
@@ -184,6 +208,7 @@ carry(evutil_socket_t fd, short what, void *arg)
 			report(x, "the connection is not protected by TLS");
 			return;
 		}
+		tell_tls(x);
 		if (rc == CURLE_OK && n > 0)
 			dialogue_feed(&x->dialogue, buffer, n);
 		else if (rc != CURLE_AGAIN)

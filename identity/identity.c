@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -23,6 +25,9 @@
 
 #define CACHE_MAX 65536 /* answers; about 10 MB when full */
 #define QUEUE_MAX 256   /* questions that wait for a connection */
+/* Passwords; about 7 and 2 MB when full. */
+#define REMEMBER_GOOD_MAX 65536
+#define REMEMBER_BAD_MAX  16384
 
 uint64_t
 engine_now_ms(void)
@@ -33,55 +38,22 @@ engine_now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-struct check *
-check_new(struct backend *b, const char *login)
+void
+engine_trace(struct identity_engine *engine, const char *format, ...)
 {
-	struct check *check = calloc(1, sizeof(*check));
-	struct login whole = { "" };
+	char text[REPORT_MAX];
+	va_list ap;
 
-	if (check == NULL)
-		return NULL;
-	memcpy(whole.text, login, strlen(login) + 1);
-	memcpy(check->login, whole.text, sizeof(check->login));
-	if (b->login_as_address)
-		memcpy(check->account, whole.text, sizeof(check->account));
-	else
-		login_local(&whole, check->account);
-	if (pthread_cond_init(&check->answered, &b->engine->monotonic) != 0) {
-		free(check);
-		return NULL;
-	}
-	check->backend = b;
-	check->refs = 1;
-	check->deadline_ms = engine_now_ms() + b->timeout_ms;
-	return check;
-}
-
-static void
-check_release(struct check *check)
-{
-	if (--check->refs > 0)
+	if (engine->trace == NULL)
 		return;
-	(void)pthread_cond_destroy(&check->answered);
-	free(check);
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	engine->trace(engine->trace_arg, text);
 }
 
 void
-check_answer(struct check *check, enum identity answer)
-{
-	struct identity_engine *engine = check->backend->engine;
-
-	if (!check->probe) {
-		HASH_DELETE(hh, engine->in_flight, check);
-		check->answer = answer;
-		check->done = true;
-		pthread_cond_broadcast(&check->answered);
-	}
-	check_release(check);
-}
-
-static void
-wake_up(struct identity_engine *engine)
+engine_wake(struct identity_engine *engine)
 {
 	const uint64_t one = 1;
 
@@ -121,6 +93,7 @@ run(void *arg)
 	(void)event_base_loop(engine->base, EVLOOP_NO_EXIT_ON_EMPTY);
 	for (i = 0; i < engine->backend_count; i++)
 		backend_stop(&engine->backends[i]);
+	check_deliver(engine);
 	transport_free(&engine->transport);
 	return NULL;
 }
@@ -157,11 +130,12 @@ init_loop(struct identity_engine *engine, struct err *e)
 
 	err_set(e, "no memory or descriptors for the identity engine");
 	engine->cache = cache_new(CACHE_MAX);
+	engine->remember = remember_new(REMEMBER_GOOD_MAX, REMEMBER_BAD_MAX);
 	engine->base = event_base_new();
 	engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	engine->curl_is_up = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-	if (engine->cache == NULL || engine->base == NULL ||
-	    engine->wake_fd < 0 || !engine->curl_is_up)
+	if (engine->cache == NULL || engine->remember == NULL ||
+	    engine->base == NULL || engine->wake_fd < 0 || !engine->curl_is_up)
 		return -1;
 	engine->transport = transport_new(engine->base);
 	engine->wake = event_new(engine->base, engine->wake_fd,
@@ -170,9 +144,23 @@ init_loop(struct identity_engine *engine, struct err *e)
 	    event_add(engine->wake, NULL) != 0)
 		return -1;
 	for (i = 0; i < engine->backend_count; i++) {
-		if (selftest_init(&engine->backends[i]) != 0)
+		if (backend_start(&engine->backends[i]) != 0)
 			return -1;
 	}
+	return 0;
+}
+
+static int
+make_key(struct identity_engine *engine, struct err *e)
+{
+	if (secret_init() != 0) {
+		err_set(e, "no randomness or memory for a key");
+		return -1;
+	}
+	if (!secret_is_locked() && engine->report != NULL)
+		engine->report(engine->report_arg, IDENTITY_WARNING,
+		    "the key of remembered passwords cannot be locked into "
+		    "memory (RLIMIT_MEMLOCK), it may be swapped out");
 	return 0;
 }
 
@@ -194,6 +182,11 @@ identity_new(const struct identity_options *options, struct err *e)
 	engine->waiters = options->waiters;
 	engine->report = options->report;
 	engine->report_arg = options->report_arg;
+	engine->trace = options->trace;
+	engine->trace_arg = options->trace_arg;
+	engine->grace_ms = options->grace_ms;
+	engine->mechanisms = options->mechanisms;
+	STAILQ_INIT(&engine->answered);
 	engine->backends =
 	    calloc(options->backend_count + 1, sizeof(*engine->backends));
 	if (engine->backends == NULL) {
@@ -209,7 +202,8 @@ identity_new(const struct identity_options *options, struct err *e)
 			return NULL;
 		}
 	}
-	if (init_loop(engine, e) != 0 || start_thread(engine) != 0)
+	if (make_key(engine, e) != 0 || init_loop(engine, e) != 0 ||
+	    start_thread(engine) != 0)
 		identity_free(&engine);
 	return engine;
 }
@@ -227,11 +221,10 @@ identity_free(struct identity_engine **engine_p)
 		pthread_mutex_lock(&engine->lock);
 		engine->stopping = true;
 		pthread_mutex_unlock(&engine->lock);
-		wake_up(engine);
+		engine_wake(engine);
 		(void)pthread_join(engine->thread, NULL);
 	}
 	for (i = 0; i < engine->backend_count; i++) {
-		selftest_clear(&engine->backends[i]);
 		backend_clear(&engine->backends[i]);
 	}
 	transport_free(&engine->transport);
@@ -244,6 +237,7 @@ identity_free(struct identity_engine **engine_p)
 	if (engine->curl_is_up)
 		curl_global_cleanup();
 	cache_free(&engine->cache);
+	remember_free(&engine->remember);
 	free(engine->backends);
 	(void)pthread_cond_destroy(&engine->tested);
 	(void)pthread_condattr_destroy(&engine->monotonic);
@@ -268,7 +262,9 @@ is_ready(const struct identity_engine *engine)
 	size_t i;
 
 	for (i = 0; i < engine->backend_count; i++) {
-		if (!engine->backends[i].tested)
+		const struct backend *b = &engine->backends[i];
+
+		if (!b->tested || (engine->mechanisms != 0 && !b->offers_known))
 			return false;
 	}
 	return true;
@@ -291,8 +287,8 @@ identity_wait_ready(struct identity_engine *engine, uint64_t ms)
 	return ready;
 }
 
-static struct backend *
-backend_for(const struct identity_engine *engine, const struct login *login)
+struct backend *
+engine_backend(const struct identity_engine *engine, const struct login *login)
 {
 	size_t i;
 
@@ -312,7 +308,7 @@ enqueue(struct identity_engine *engine, struct backend *b, const char *login)
 	if (engine->stopping || b->mailbox == MAILBOX_UNDECIDED ||
 	    b->queued >= QUEUE_MAX)
 		return NULL;
-	check = check_new(b, login);
+	check = check_new(b, CHECK_ACCOUNT, login);
 	if (check == NULL)
 		return NULL;
 	HASH_ADD_KEYPTR(hh, engine->in_flight, check->login,
@@ -326,7 +322,7 @@ enqueue(struct identity_engine *engine, struct backend *b, const char *login)
 	}
 	TAILQ_INSERT_TAIL(&b->queue, check, link);
 	b->queued++;
-	wake_up(engine);
+	engine_wake(engine);
 	return check;
 }
 
@@ -363,11 +359,13 @@ wait_for_answer(struct identity_engine *engine, struct backend *b,
 enum identity
 identity_ask(struct identity_engine *engine, const struct login *login)
 {
-	struct backend *b = backend_for(engine, login);
+	struct backend *b = engine_backend(engine, login);
 	enum identity answer;
 
 	if (b == NULL || route_is_master(b->master_separator, login))
 		return IDENTITY_REFUSED;
+	if (!b->proxy)
+		return IDENTITY_UNKNOWN;
 	pthread_mutex_lock(&engine->lock);
 	answer = cache_get(engine->cache, login->text, engine_now_ms());
 	if (answer == IDENTITY_UNKNOWN)

@@ -148,7 +148,7 @@ ask(struct backend *b, enum selftest_step step, bool mailbox)
 	else if (make_up_name(b, &login) != 0)
 		login.text[0] = '\0';
 	if (login.text[0] != '\0')
-		check = check_new(b, login.text);
+		check = check_new(b, CHECK_ACCOUNT, login.text);
 	if (check == NULL) {
 		fail(b, &no_memory);
 		return;
@@ -212,6 +212,7 @@ trust_refusals(struct backend *b, bool trusted)
 	pthread_mutex_lock(&b->engine->lock);
 	changed = b->refusals_trusted != trusted;
 	b->refusals_trusted = trusted;
+	b->canary_refused = !trusted;
 	pthread_mutex_unlock(&b->engine->lock);
 	if (changed && trusted)
 		backend_report(b, IDENTITY_INFO, "the canary is verified");

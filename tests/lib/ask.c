@@ -10,8 +10,19 @@
  *   many N LOGIN         N threads ask at once; N answer lines
  *   load N COUNT DOMAIN  N threads ask for u0@DOMAIN ... ; rate PER_SECOND
  *   cached COUNT LOGIN   one thread asks again and again; rate PER_SECOND
+ *   verify LOGIN PASSWORD [ADDRESS]
+ *                        verdict LOGIN VERDICT [remembered] [graced] MS
+ *   manyverify N LOGIN PASSWORD
+ *                        asks N times at once; N verdict lines
+ *   pwload N COUNT DOMAIN PASSWORD
+ *                        N at a time for u0@DOMAIN ... ; rate PER_SECOND,
+ *                        verdicts, the slowest MS
+ *   leave N DOMAIN PASSWORD
+ *                        asks like that and does not wait: left N
+ *   offers MECHANISM     offers MECHANISM yes|no
  *   fds                  fds OPEN_DESCRIPTORS
- *   end of input         freed MS
+ *   size                 size THREADS RESIDENT_KB
+ *   end of input         freed MS CALLED_BACK_MEANWHILE
  */
 #include <dirent.h>
 #include <getopt.h>
@@ -141,6 +152,169 @@ run_cached(unsigned int count, const char *text)
 	    (double)count / (now_ms() - start) * 1e3, verified, count);
 }
 
+/* Passwords under way: callbacks come on the engine's thread. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t news = PTHREAD_COND_INITIALIZER;
+
+struct attempt {
+	struct pwload *load; /* NULL: a verdict line is printed */
+	struct login login;
+	double start;
+	unsigned int *left; /* locked */
+};
+
+struct pwload {
+	unsigned int count;
+	unsigned int next;
+	unsigned int under_way;
+	unsigned int left;
+	unsigned int verdicts[8];
+	double slowest;
+	const char *domain;
+	const char *password;
+};
+
+static void
+print_verdict(const struct attempt *attempt,
+    const struct identity_verdict *verdict)
+{
+	printf("verdict %s %s%s%s %.1f\n", attempt->login.text,
+	    identity_name(verdict->identity),
+	    verdict->remembered ? " remembered" : "",
+	    verdict->graced ? " graced" : "", now_ms() - attempt->start);
+}
+
+static void
+verified(void *arg, const struct identity_verdict *verdict)
+{
+	struct attempt *attempt = arg;
+	struct pwload *load = attempt->load;
+	double took = now_ms() - attempt->start;
+
+	(void)pthread_mutex_lock(&lock);
+	if (load == NULL) {
+		print_verdict(attempt, verdict);
+	} else {
+		load->verdicts[verdict->identity % ARRAY_LEN(load->verdicts)]++;
+		load->under_way--;
+		if (took > load->slowest)
+			load->slowest = took;
+	}
+	--*attempt->left;
+	(void)pthread_cond_signal(&news);
+	(void)pthread_mutex_unlock(&lock);
+	free(attempt);
+}
+
+static void
+verify_one(const struct login *login, const char *password,
+    const struct netaddr *client, struct pwload *load, unsigned int *left)
+{
+	struct attempt *attempt = calloc(1, sizeof(*attempt));
+	struct identity_password question = {
+		.login = login,
+		.password = password,
+		.len = strlen(password),
+		.client = client,
+	};
+
+	if (attempt == NULL)
+		abort();
+	attempt->load = load;
+	attempt->login = *login;
+	attempt->start = now_ms();
+	attempt->left = left;
+	identity_verify(engine, &question, verified, attempt);
+}
+
+static void
+run_verify(unsigned int n, const char *login_text, const char *password,
+    const char *address)
+{
+	struct login login = login_of(login_text);
+	struct netaddr client;
+	unsigned int left = n;
+	unsigned int i;
+
+	(void)netaddr_parse(address, &client);
+	for (i = 0; i < n; i++)
+		verify_one(&login, password, &client, NULL, &left);
+	(void)pthread_mutex_lock(&lock);
+	while (left > 0)
+		(void)pthread_cond_wait(&news, &lock);
+	(void)pthread_mutex_unlock(&lock);
+}
+
+static void
+verify_next(struct pwload *load)
+{
+	const struct netaddr client = { .family = NETADDR_NONE };
+	struct login login;
+
+	(void)snprintf(login.text, sizeof(login.text), "u%u@%.200s",
+	    load->next++, load->domain);
+	load->under_way++;
+	(void)pthread_mutex_unlock(&lock);
+	verify_one(&login, load->password, &client, load, &load->left);
+	(void)pthread_mutex_lock(&lock);
+}
+
+static void
+run_pwload(unsigned int n, struct pwload *load)
+{
+	double start = now_ms();
+
+	load->left = load->count;
+	(void)pthread_mutex_lock(&lock);
+	while (load->left > 0) {
+		if (load->next < load->count && load->under_way < n)
+			verify_next(load);
+		else
+			(void)pthread_cond_wait(&news, &lock);
+	}
+	(void)pthread_mutex_unlock(&lock);
+	printf("rate %.0f verified %u refused %u unknown %u slowest %.1f\n",
+	    (double)load->count / (now_ms() - start) * 1e3,
+	    load->verdicts[IDENTITY_VERIFIED], load->verdicts[IDENTITY_REFUSED],
+	    load->verdicts[IDENTITY_UNKNOWN], load->slowest);
+}
+
+/* They are still under way when the engine is freed. */
+static struct pwload left_alone;
+
+static void
+leave_alone(unsigned int n, const char *domain, const char *password)
+{
+	left_alone = (struct pwload){
+		.count = n,
+		.left = n,
+		.domain = domain,
+		.password = password,
+	};
+	(void)pthread_mutex_lock(&lock);
+	while (left_alone.next < n)
+		verify_next(&left_alone);
+	printf("left %u\n", left_alone.left);
+	(void)pthread_mutex_unlock(&lock);
+}
+
+static void
+print_size(void)
+{
+	FILE *status = fopen("/proc/self/status", "r");
+	char line[256];
+	unsigned int threads = 0, resident = 0;
+
+	if (status == NULL)
+		return;
+	while (fgets(line, sizeof(line), status) != NULL) {
+		(void)sscanf(line, "Threads: %u", &threads);
+		(void)sscanf(line, "VmRSS: %u", &resident);
+	}
+	(void)fclose(status);
+	printf("size %u %u\n", threads, resident);
+}
+
 static int
 count_fds(void)
 {
@@ -153,6 +327,42 @@ count_fds(void)
 		n++;
 	(void)closedir(dir);
 	return n - 3; /* ".", ".." and this directory */
+}
+
+static bool
+obey_about_passwords(const char *line)
+{
+	char text[LOGIN_MAX + 1], password[SASL_PASSWORD_MAX + 1];
+	char address[64] = "-";
+	unsigned int a, b;
+
+	if (sscanf(line, "verify %255s %1024s %63s", text, password, address) >=
+	    2) {
+		run_verify(1, text, password, address);
+	} else if (sscanf(line, "manyverify %u %255s %1024s", &a, text,
+		       password) == 3) {
+		run_verify(a, text, password, "-");
+	} else if (sscanf(line, "pwload %u %u %255s %1024s", &a, &b, text,
+		       password) == 4) {
+		struct pwload load = {
+			.count = b,
+			.domain = text,
+			.password = password,
+		};
+
+		run_pwload(a, &load);
+	} else if (sscanf(line, "leave %u %255s %1024s", &a, text, password) ==
+	    3) {
+		leave_alone(a, text, password);
+	} else if (sscanf(line, "offers %63s", address) == 1) {
+		printf("offers %s %s\n", address,
+		    identity_offers(engine, sasl_find(address)) ? "yes" : "no");
+	} else if (strcmp(line, "size") == 0) {
+		print_size();
+	} else {
+		return false;
+	}
+	return true;
 }
 
 static void
@@ -173,6 +383,8 @@ obey(char *line)
 		run_load(a, b, text);
 	} else if (sscanf(line, "cached %u %255s", &a, text) == 2) {
 		run_cached(a, text);
+	} else if (obey_about_passwords(line)) {
+		return;
 	} else if (strncmp(line, "ask ", 4) == 0) {
 		(void)ask(line + 4);
 	} else if (sscanf(line, "%15s", word) == 1 &&
@@ -213,6 +425,25 @@ mailbox_of(const char *word)
 	return IDENTITY_MAILBOX_AUTO;
 }
 
+static void
+trace(void *arg, const char *text)
+{
+	(void)arg;
+	printf("report trace %s\n", text);
+}
+
+/* "A,B" */
+static unsigned int
+mechanisms_of(char *list)
+{
+	unsigned int bits = 0;
+	char *word;
+
+	while ((word = strsep(&list, ",")) != NULL)
+		bits |= SASL_BIT(sasl_find(word));
+	return bits;
+}
+
 static int
 read_options(int argc, char **argv)
 {
@@ -232,6 +463,11 @@ read_options(int argc, char **argv)
 		{ "refused-ttl", required_argument, NULL, 'r' },
 		{ "wait", required_argument, NULL, 'w' },
 		{ "waiters", required_argument, NULL, 'W' },
+		{ "session-only", no_argument, NULL, 'S' },
+		{ "forward", no_argument, NULL, 'F' },
+		{ "grace", required_argument, NULL, 'g' },
+		{ "mechanisms", required_argument, NULL, 'M' },
+		{ "trace", no_argument, NULL, 'T' },
 		{ NULL, 0, NULL, 0 },
 	};
 	static const char *urls[LIST_MAX], *domains[LIST_MAX] = { "*" };
@@ -270,6 +506,16 @@ read_options(int argc, char **argv)
 			options.wait_ms = n;
 		else if (c == 'W')
 			options.waiters = (unsigned int)n;
+		else if (c == 'S')
+			backend.proxy = false;
+		else if (c == 'F')
+			backend.forward_client = true;
+		else if (c == 'g')
+			options.grace_ms = n;
+		else if (c == 'M')
+			options.mechanisms = mechanisms_of(optarg);
+		else if (c == 'T')
+			options.trace = trace;
 		else
 			return -1;
 	}
@@ -283,7 +529,8 @@ read_options(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	char line[1024];
+	char line[2048];
+	unsigned int left;
 	struct err e;
 	double start;
 
@@ -302,7 +549,10 @@ main(int argc, char **argv)
 		obey(line);
 	}
 	start = now_ms();
+	(void)pthread_mutex_lock(&lock);
+	left = left_alone.left;
+	(void)pthread_mutex_unlock(&lock);
 	identity_free(&engine);
-	printf("freed %.1f\n", now_ms() - start);
+	printf("freed %.1f %u\n", now_ms() - start, left - left_alone.left);
 	return 0;
 }

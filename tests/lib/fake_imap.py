@@ -67,6 +67,10 @@ class Script:
         self.stranger = b'TAG NO [AUTHORIZATIONFAILED] no such user\r\n'
         self.wrong_password = b'TAG NO [AUTHENTICATIONFAILED] wrong\r\n'
         self.password = b'posternpw'
+        # Their own passwords, by authcid, and what they are told with it.
+        self.passwords = {}
+        self.own = None             # ... whoever it is
+        self.id_answer = b'* ID NIL\r\nTAG OK ID completed\r\n'
         # INBOX by authzid, too.
         self.boxes = {}
         self.box = b'* STATUS INBOX (MESSAGES 3)\r\nTAG OK done\r\n'
@@ -116,14 +120,24 @@ class Connection:
         if initial is None:
             self.say(script.challenge)
             initial = self.hear()
-        authzid, _, password = base64.b64decode(initial).split(b'\0')
+        authzid, user, password = base64.b64decode(initial).split(b'\0')
         self.log['authzid'] = authzid.decode()
         if script.delay:
             time.sleep(script.delay)
+        if not authzid:
+            return self.own_login(script, user.decode(), password)
         if password != script.password:
             return self.say(script.wrong_password)
         return self.say(script.accounts.get(self.log['authzid'],
                                             script.stranger))
+
+    def own_login(self, script, user, password):
+        self.log['authcid'] = user
+        if script.own is not None:
+            return self.say(script.own)
+        if script.passwords.get(user) != password:
+            return self.say(script.wrong_password)
+        return self.say(script.accounts.get(user, script.ok))
 
     def session(self, script):
         if script.handshake is not None:
@@ -139,6 +153,8 @@ class Connection:
             elif words == [b'STARTTLS'] and script.starttls:
                 self.say(script.starttls_answer)
                 self.protect()
+            elif words[:1] == [b'ID']:
+                self.say(script.id_answer)
             elif words[:2] == [b'AUTHENTICATE', b'PLAIN']:
                 self.login(script, (command.split() + [None])[2])
             elif words[:2] == [b'STATUS', b'INBOX']:
@@ -175,7 +191,7 @@ class Server:
 
     def serve(self, sock):
         log = {'tls': None, 'resumed': None, 'lines': [], 'bytes': b'',
-               'authzid': None, 'error': None}
+               'authzid': None, 'authcid': None, 'error': None}
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self.lock:
             self.logs.append(log)
@@ -239,6 +255,7 @@ def main():
                  for name, said in known.items()}
     server = Server(args.cert, args.key, Script(
         starttls=args.starttls, accounts=known,
+        passwords={name: name.encode() + b'pw' for name in known},
         boxes={'alice': Script().box}, **steps), args.port)
     print(server.port, flush=True)
     sys.stdin.read()
