@@ -11,7 +11,6 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,6 +26,7 @@
 
 #include <libmilter/mfdef.h>
 
+#include "tests/bench/load.h"
 #include "tests/bench/mta.h"
 
 #define BUFFER_SIZE 4096
@@ -70,28 +70,6 @@ static struct {
 	struct samples mail, rcpt, session, reply; /* reply: to any step */
 } run;
 
-__attribute__((noreturn, format(printf, 1, 2))) static void
-give_up(const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	fprintf(stderr, "drive: ");
-	vfprintf(stderr, format, ap);
-	fprintf(stderr, "\n");
-	va_end(ap);
-	exit(1);
-}
-
-static uint64_t
-now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 /* CPU time of the milter's process, ended threads included, in ns. */
 static uint64_t
 milter_cpu(void)
@@ -103,7 +81,7 @@ milter_cpu(void)
 		return 0;
 	if (clock_getcpuclockid(option.pid, &clock) != 0 ||
 	    clock_gettime(clock, &ts) != 0)
-		give_up("process %ld is gone", (long)option.pid);
+		load_give_up("process %ld is gone", (long)option.pid);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
@@ -119,7 +97,7 @@ milter_rss(void)
 	snprintf(path, sizeof(path), "/proc/%ld/status", (long)option.pid);
 	f = fopen(path, "re");
 	if (f == NULL)
-		give_up("%s: %s", path, strerror(errno));
+		load_give_up("%s: %s", path, strerror(errno));
 	while (fgets(line, sizeof(line), f) != NULL) {
 		if (sscanf(line, "VmRSS: %ld", &kib) == 1)
 			break;
@@ -139,7 +117,7 @@ samples_add(struct samples *s, uint64_t ns)
 		s->size = s->size == 0 ? 4096 : s->size * 2;
 		s->us = realloc(s->us, s->size * sizeof(*s->us));
 		if (s->us == NULL)
-			give_up("no memory");
+			load_give_up("no memory");
 	}
 	s->us[s->count++] = (uint32_t)(ns / 1000);
 }
@@ -175,7 +153,7 @@ flush(struct conn *c)
 	ssize_t n = write(c->fd, c->mta.out, c->mta.length);
 
 	if (n < 0 || (size_t)n != c->mta.length)
-		give_up("the filter does not read: %s", strerror(errno));
+		load_give_up("the filter does not read: %s", strerror(errno));
 	c->mta.length = 0;
 }
 
@@ -195,7 +173,7 @@ open_socket(void)
 
 		to.local.sun_family = AF_UNIX;
 		if (strlen(path) >= sizeof(to.local.sun_path))
-			give_up("%s is too long", path);
+			load_give_up("%s is too long", path);
 		memcpy(to.local.sun_path, path, strlen(path) + 1);
 	} else {
 		char host[64];
@@ -203,14 +181,14 @@ open_socket(void)
 
 		if (sscanf(option.where, "inet:%u@%63s", &port, host) != 2 ||
 		    inet_pton(AF_INET, host, &to.inet.sin_addr) != 1)
-			give_up("%s is no socket", option.where);
+			load_give_up("%s is no socket", option.where);
 		to.inet.sin_family = AF_INET;
 		to.inet.sin_port = htons((uint16_t)port);
 		len = sizeof(to.inet);
 	}
 	fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, &to.any, len) != 0)
-		give_up("%s: %s", option.where, strerror(errno));
+		load_give_up("%s: %s", option.where, strerror(errno));
 	if (to.any.sa_family == AF_INET)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -224,19 +202,19 @@ session_begin(struct conn *c)
 
 	if (run.started == option.warmup && !run.measuring) {
 		run.measuring = true;
-		run.begin = now();
+		run.begin = load_now();
 		run.cpu_begin = milter_cpu();
 	}
 	run.started++;
 	c->fd = open_socket();
 	if (epoll_ctl(run.epoll, EPOLL_CTL_ADD, c->fd, &ev) != 0)
-		give_up("epoll: %s", strerror(errno));
+		load_give_up("epoll: %s", strerror(errno));
 	mta_begin(&c->mta, &option.client,
 	    (option.outside || option.client.login ? 0xcb007100u
 						   : 0x0a010000u) +
 		(uint32_t)(run.started % 251));
 	c->have = 0;
-	c->began = c->asked = now();
+	c->began = c->asked = load_now();
 	flush(c);
 }
 
@@ -247,7 +225,7 @@ session_end(struct conn *c)
 	c->fd = -1;
 	mta_end(&c->mta);
 	run.done++;
-	samples_add(&run.session, now() - c->began);
+	samples_add(&run.session, load_now() - c->began);
 	if (run.started < option.warmup + option.sessions)
 		session_begin(c);
 }
@@ -268,7 +246,7 @@ arm_timer(void)
 static void
 pause_conn(struct conn *c)
 {
-	c->due = now() + option.pause;
+	c->due = load_now() + option.pause;
 	c->next = NULL;
 	if (run.first == NULL) {
 		run.first = run.last = c;
@@ -291,7 +269,7 @@ session_run(struct conn *c)
 			return;
 		}
 		if (mta_take_step(&c->mta)) {
-			c->asked = now();
+			c->asked = load_now();
 			flush(c);
 			return;
 		}
@@ -322,16 +300,16 @@ session_next(struct conn *c)
 static void
 take_reply(struct conn *c, const unsigned char *data, size_t len)
 {
-	uint64_t took = now() - c->asked;
+	uint64_t took = load_now() - c->asked;
 
 	samples_add(&run.reply, took);
 	if (c->mta.step == STEP_NEGOTIATE) {
 		if (mta_negotiated(&c->mta, data + 1, len - 1) != 0)
-			give_up("the negotiation makes no sense");
+			load_give_up("the negotiation makes no sense");
 	} else if (data[0] != SMFIR_CONTINUE) {
 		run.refused++;
 		if (!option.outside)
-			give_up("step %d was answered '%c' %.*s",
+			load_give_up("step %d was answered '%c' %.*s",
 			    (int)c->mta.step, data[0], (int)len - 1,
 			    (const char *)data + 1);
 		if (c->mta.step == STEP_MAIL)
@@ -356,7 +334,7 @@ session_read(struct conn *c)
 	if (n < 0 && errno == EAGAIN)
 		return;
 	if (n <= 0)
-		give_up("the filter closed a session after step %d",
+		load_give_up("the filter closed a session after step %d",
 		    (int)c->mta.step);
 	c->have += (size_t)n;
 	if (c->have < 5)
@@ -364,7 +342,7 @@ session_read(struct conn *c)
 	memcpy(&len, c->in, sizeof(len));
 	len = ntohl(len);
 	if (len > sizeof(c->in) - 4)
-		give_up("a reply of %u octets", len);
+		load_give_up("a reply of %u octets", len);
 	if (c->have < 4 + (size_t)len)
 		return;
 	/* one question at a time: what follows the answer is not expected */
@@ -379,7 +357,7 @@ pauses_over(void)
 
 	if (read(run.timer, &expirations, sizeof(expirations)) < 0)
 		return;
-	while (run.first != NULL && run.first->due <= now()) {
+	while (run.first != NULL && run.first->due <= load_now()) {
 		struct conn *c = run.first;
 
 		run.first = c->next;
@@ -399,7 +377,7 @@ loop(size_t until)
 		int n = epoll_wait(run.epoll, events, 64, 20000);
 
 		if (n == 0)
-			give_up("no answer for 20 s");
+			load_give_up("no answer for 20 s");
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.ptr == NULL)
 				pauses_over();
@@ -441,19 +419,6 @@ report_idle(void)
 	    (double)(rss - run.rss_begin) / (double)option.idle);
 }
 
-static unsigned long
-number(const char *text)
-{
-	char *end;
-	unsigned long value;
-
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (errno != 0 || end == text || *end != '\0')
-		give_up("%s is no number", text);
-	return value;
-}
-
 __attribute__((noreturn)) static void
 usage(void)
 {
@@ -487,22 +452,23 @@ read_options(int argc, char **argv)
 			option.where = optarg;
 			break;
 		case 'P':
-			option.pid = (pid_t)number(optarg);
+			option.pid = (pid_t)load_number(optarg);
 			break;
 		case 'c':
-			option.connections = (unsigned int)number(optarg);
+			option.connections = (unsigned int)load_number(optarg);
 			break;
 		case 'n':
-			option.sessions = number(optarg);
+			option.sessions = load_number(optarg);
 			break;
 		case 'w':
-			option.warmup = number(optarg);
+			option.warmup = load_number(optarg);
 			break;
 		case 'p':
-			option.pause = number(optarg) * 1000000u;
+			option.pause = load_number(optarg) * 1000000u;
 			break;
 		case 'r':
-			option.client.recipients = (unsigned int)number(optarg);
+			option.client.recipients =
+			    (unsigned int)load_number(optarg);
 			break;
 		case 'k':
 			client_kind(optarg);
@@ -511,7 +477,7 @@ read_options(int argc, char **argv)
 			option.client.login_name = optarg;
 			break;
 		case 'i':
-			option.idle = (unsigned int)number(optarg);
+			option.idle = (unsigned int)load_number(optarg);
 			break;
 		case 'd': /* the default macros, whatever the filter wants */
 			option.client.plain_offer = true;
@@ -541,11 +507,11 @@ main(int argc, char **argv)
 	run.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (run.epoll < 0 || run.timer < 0 ||
 	    epoll_ctl(run.epoll, EPOLL_CTL_ADD, run.timer, &ev) != 0)
-		give_up("epoll: %s", strerror(errno));
+		load_give_up("epoll: %s", strerror(errno));
 	count = option.idle > 0 ? option.idle : option.connections;
 	conns = calloc(count, sizeof(*conns));
 	if (conns == NULL)
-		give_up("no memory");
+		load_give_up("no memory");
 	run.rss_begin = milter_rss();
 	if (option.idle > 0) {
 		/* one after the other: a crowd would be another test */
@@ -559,7 +525,7 @@ main(int argc, char **argv)
 	for (unsigned int i = 0; i < count; i++)
 		session_begin(&conns[i]);
 	loop(option.warmup + option.sessions);
-	run.end = now();
+	run.end = load_now();
 	report_load();
 	return 0;
 }
