@@ -50,6 +50,10 @@ int store_check_url(const char *url, struct err *e);
 int store_proof_put(struct store *store, const struct login *login,
     const struct netaddr *addr, uint64_t now_ms);
 
+/* Waits until everything that was put or asked for before is done, at most
+ * wait_ms. -1: it is not. */
+int store_flush(struct store *store, uint64_t wait_ms);
+
 /*
  * Was the login proven, from this address or for itself alone, at most ttl_ms
  * ago? TRI_UNKNOWN: the store cannot be read. A proof from the future is none.

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Opens the file: makes it, or has it inspected and, when it is damaged, puts
+ * it aside under another name. Processes that open at the same time take turns
+ * by a lock on the directory, so that nobody puts a new file aside. A file that
+ * somebody works with is never taken away.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/inspect.h"
+#include "store/internal.h"
+
+/* How long another process may take to open. */
+#define TURN_MS      5000
+#define TURN_STEP_MS 10
+
+static int
+open_dir(const char *dir, struct err *e)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0) {
+		err_set(e,
+		    "%.300s: %s (the store's directory has to be there, and "
+		    "to belong to postern's user)",
+		    dir, strerror(errno));
+		return -1;
+	}
+	if (fstat(fd, &st) != 0 || (st.st_mode & S_IWOTH) == 0 ||
+	    (st.st_mode & S_ISVTX) != 0)
+		return fd;
+	err_set(e, "%.300s: everybody may write there (chmod o-w)", dir);
+	(void)close(fd);
+	return -1;
+}
+
+static int
+take_turn(int dir_fd, const char *dir, struct err *e)
+{
+	const struct timespec step = { .tv_nsec = TURN_STEP_MS * 1000000L };
+
+	for (int waited = 0; waited <= TURN_MS; waited += TURN_STEP_MS) {
+		if (flock(dir_fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR) {
+			err_set(e, "%.300s: cannot lock: %s", dir,
+			    strerror(errno));
+			return -1;
+		}
+		(void)nanosleep(&step, NULL);
+	}
+	err_set(e,
+	    "%.300s: another process is opening the store there and "
+	    "does not come to an end",
+	    dir);
+	return -1;
+}
+
+/*
+ * One of the two files: ours alone, and no link. 1: it is there, 0: not, -1:
+ * it will not do. What it holds is not looked at.
+ */
+static int
+examine(const char *path, struct stat *st, struct err *e)
+{
+	int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	int rc = -1;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0) {
+		err_set(e, "%.300s: %s", path,
+		    errno == ELOOP ? "is a symbolic link, and none is followed"
+				   : strerror(errno));
+		return -1;
+	}
+	if (fstat(fd, st) != 0)
+		err_set(e, "%.300s: %s", path, strerror(errno));
+	else if (!S_ISREG(st->st_mode))
+		err_set(e, "%.300s: is not a regular file", path);
+	else if (st->st_uid != geteuid())
+		err_set(e, "%.300s: belongs to user %lu, not to %lu (chown it)",
+		    path, (unsigned long)st->st_uid, (unsigned long)geteuid());
+	else if ((st->st_mode & 07777) != 0600 && fchmod(fd, 0600) != 0)
+		err_set(e, "%.300s: %s", path, strerror(errno));
+	else
+		rc = 1;
+	(void)close(fd);
+	return rc;
+}
+
+/* LMDB's sign of life is a lock on the first octet of its lock file. Only
+ * before this process has the store open: closing gives our own locks away. */
+static pid_t
+user_of(const char *lock_path)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_len = 1 };
+	int fd = open(lock_path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	int rc;
+
+	if (fd < 0)
+		return 0;
+	rc = fcntl(fd, F_GETLK, &lock);
+	(void)close(fd);
+	return rc == 0 && lock.l_type != F_UNLCK ? lock.l_pid : 0;
+}
+
+static int
+put_aside(struct store *store, const char *why, struct err *e)
+{
+	time_t now = time(NULL);
+	char stamp[32] = "";
+	struct tm tm;
+	char *aside = NULL;
+	int rc = -1;
+
+	if (gmtime_r(&now, &tm) != NULL)
+		(void)strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%S", &tm);
+	for (unsigned int n = 1; n < 100 && rc != 0; n++) {
+		int made = n == 1
+		    ? asprintf(&aside, "%s.damaged-%s", store->path, stamp)
+		    : asprintf(&aside, "%s.damaged-%s-%u", store->path, stamp,
+			  n);
+
+		if (made < 0) {
+			err_set(e, "no memory");
+			return -1;
+		}
+		rc = renameat2(AT_FDCWD, store->path, AT_FDCWD, aside,
+		    RENAME_NOREPLACE);
+		if (rc == 0)
+			break;
+		free(aside);
+		aside = NULL;
+		if (errno != EEXIST)
+			break;
+	}
+	if (rc != 0) {
+		err_set(e, "%.300s: damaged (%.60s), and cannot be renamed: %s",
+		    store->path, why, strerror(errno));
+		return -1;
+	}
+	report(store, STORE_ALARM,
+	    "%s: damaged (%s): kept as %s, a new one is begun and every "
+	    "session proof is lost",
+	    store->path, why, aside);
+	free(aside);
+	return 0;
+}
+
+static int
+judge(struct store *store, const char *lock_path, struct err *e)
+{
+	struct err why = { "" };
+	pid_t user = user_of(lock_path);
+
+	/* nobody's: the next user makes a sound one */
+	if (user == 0 && unlink(lock_path) != 0 && errno != ENOENT) {
+		err_set(e, "%.300s: %s", lock_path, strerror(errno));
+		return -1;
+	}
+	switch (inspect_file(store->path, store->limits.map_bytes, &why)) {
+	case INSPECTION_SOUND:
+		return 0;
+	case INSPECTION_SLOW:
+		report(store, STORE_WARNING, "%s: not checked for damage (%s)",
+		    store->path, why.text);
+		return 0;
+	case INSPECTION_DAMAGED:
+		if (user == 0)
+			return put_aside(store, why.text, e);
+		err_set(e,
+		    "%.300s: damaged (%.60s); restart postern, which holds it "
+		    "(process %ld), to begin a new one",
+		    store->path, why.text, (long)user);
+		return -1;
+	case INSPECTION_FAILED:
+		break;
+	}
+	err_set(e, "%.300s: cannot be checked: %.100s", store->path, why.text);
+	return -1;
+}
+
+/* LMDB says this before it aborts. */
+static void
+on_assert(MDB_env *env, const char *text)
+{
+	struct store *store = mdb_env_get_userctx(env);
+
+	report(store, STORE_ALARM,
+	    "%s: damaged, and found too late: postern must be started again "
+	    "(%s)",
+	    store->path, text);
+}
+
+/* A new store says of what format it is. */
+static int
+write_version(struct store *store)
+{
+	char kind = RECORD_VERSION, format[] = STORE_FORMAT;
+	MDB_val key = { 1, &kind };
+	MDB_val data = { strlen(format), format };
+	MDB_txn *txn = NULL;
+	int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+
+	if (rc != MDB_SUCCESS)
+		return rc;
+	rc = mdb_put(txn, store->dbi, &key, &data, 0);
+	if (rc == MDB_SUCCESS)
+		return mdb_txn_commit(txn);
+	mdb_txn_abort(txn);
+	return rc;
+}
+
+static int
+open_records(struct store *store)
+{
+	MDB_txn *txn = NULL;
+	MDB_stat stat_of = { 0 };
+	int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+
+	if (rc != MDB_SUCCESS)
+		return rc;
+	rc = mdb_dbi_open(txn, NULL, 0, &store->dbi);
+	if (rc == MDB_SUCCESS)
+		rc = mdb_stat(txn, store->dbi, &stat_of);
+	if (rc == MDB_SUCCESS)
+		rc = mdb_txn_commit(txn);
+	else
+		mdb_txn_abort(txn);
+	if (rc == MDB_SUCCESS && stat_of.ms_entries == 0)
+		rc = write_version(store);
+	return rc;
+}
+
+static int
+open_env(struct store *store)
+{
+	/* A commit writes the data through, and the page that makes it valid
+	 * with the next: after a power cut the last one may be missing, but
+	 * what is there is whole. No MDB_WRITEMAP: a full disk must be an error
+	 * code and no signal. */
+	const unsigned int flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NOMETASYNC;
+	mode_t mask = umask(077);
+	int rc = mdb_env_create(&store->env);
+
+	if (rc == MDB_SUCCESS)
+		rc = mdb_env_set_mapsize(store->env, store->limits.map_bytes);
+	if (rc == MDB_SUCCESS)
+		rc = mdb_env_set_userctx(store->env, store);
+	if (rc == MDB_SUCCESS)
+		rc = mdb_env_set_assert(store->env, on_assert);
+	if (rc == MDB_SUCCESS)
+		rc = mdb_env_open(store->env, store->path, flags, 0600);
+	(void)umask(mask);
+	if (rc == MDB_SUCCESS)
+		rc = mdb_reader_check(store->env, NULL);
+	if (rc == MDB_SUCCESS)
+		rc = open_records(store);
+	if (rc != MDB_SUCCESS && store->env != NULL) {
+		mdb_env_close(store->env);
+		store->env = NULL;
+	}
+	return rc;
+}
+
+static int
+open_in_turn(struct store *store, struct err *e)
+{
+	struct stat st = { 0 }, lock_st;
+	char *lock_path = NULL;
+	int there, rc = -1;
+
+	if (asprintf(&lock_path, "%s-lock", store->path) < 0) {
+		err_set(e, "no memory");
+		return -1;
+	}
+	there = examine(store->path, &st, e);
+	if (there < 0 || examine(lock_path, &lock_st, e) < 0)
+		goto out;
+	if (there == 1 && st.st_size == 0)
+		report(store, STORE_WARNING,
+		    "%s: is empty: whatever it held is lost", store->path);
+	if ((there == 0 || st.st_size == 0) && user_of(lock_path) == 0)
+		(void)unlink(lock_path);
+	if (there == 1 && st.st_size > 0 && judge(store, lock_path, e) != 0)
+		goto out;
+	rc = open_env(store);
+	if (rc != MDB_SUCCESS) {
+		err_set(e, "%.300s: %s", store->path, mdb_strerror(rc));
+		rc = -1;
+	}
+out:
+	free(lock_path);
+	return rc;
+}
+
+int
+file_open(struct store *store, const char *dir, struct err *e)
+{
+	int dir_fd = open_dir(dir, e);
+	int rc = -1;
+
+	if (dir_fd < 0)
+		return -1;
+	if (take_turn(dir_fd, dir, e) == 0)
+		rc = open_in_turn(store, e);
+	(void)close(dir_fd);
+	return rc;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef POSTERN_STORE_INSPECT_H
+#define POSTERN_STORE_INSPECT_H
+
+#include <stddef.h>
+
+#include "policy/err.h"
+
+/* The text under the version key. */
+#define STORE_FORMAT "1"
+
+enum inspection {
+	INSPECTION_FAILED = 0, /* could not look */
+	INSPECTION_DAMAGED,
+	INSPECTION_SLOW, /* did not come to an end in time: nothing is known */
+	INSPECTION_SOUND,
+};
+
+/*
+ * Reads the whole store in a short-lived child, which may die of what it finds.
+ * map_bytes is the largest a store may be. e says what is wrong. Before the
+ * process has threads, and before it opens the store.
+ */
+enum inspection inspect_file(const char *path, size_t map_bytes, struct err *e);
+
+#endif
