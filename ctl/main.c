@@ -16,6 +16,7 @@ static const struct {
 } commands[] = {
 	{ "check", ctl_check, "check" },
 	{ "explain", ctl_explain, "explain KEY=VALUE... | --batch" },
+	{ "proof", ctl_proof, "proof list | del --user USER [--addr ADDRESS]" },
 	{ "reload", ctl_reload, "reload" },
 };
 
