@@ -2,52 +2,116 @@
 /*
  * posternctl explain: puts a described session through the very gate that the
  * daemon uses and says what came out. It judges nothing itself; where no answer
- * is assumed for IMAP, the real servers are asked.
+ * is assumed, the store and the real IMAP servers are asked.
  */
 #include "ctl/explain.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "store/place.h"
 
-/* What IMAP answers: assumed, or asked of an engine that is started when the
- * first question needs it. */
-struct oracle {
-	const char *file;
-	bool assumed;
-	enum identity identity;
-	struct log *log;
-	struct rules *online;
-};
+static void
+report_store(void *arg, enum store_level level, const char *text)
+{
+	(void)level;
+	log_event(arg, LOG_LEVEL_WARNING, "%s", text);
+}
+
+/* What is not there is not made: a store of root's would shut out the daemon.
+ * Without one, nobody has proven anything. */
+static int
+find_store(struct oracle *oracle, const struct store_options *options,
+    struct err *e)
+{
+	char *dir = place_dir(options, e), *path = NULL;
+	int rc = -1;
+
+	if (dir != NULL)
+		path = place_file(dir);
+	if (path != NULL) {
+		rc = 0;
+		oracle->no_store = access(path, F_OK) != 0 && errno == ENOENT;
+	}
+	free(path);
+	free(dir);
+	return rc;
+}
+
+static void
+open_store(struct oracle *oracle, const struct conf *conf)
+{
+	struct store_options options = {
+		.url = conf->store_url,
+		.state_dir = conf->state_dir,
+		.report = report_store,
+		.report_arg = oracle->log,
+	};
+	struct err e = { "out of memory" };
+
+	if (!conf_needs_store(conf))
+		return;
+	if (find_store(oracle, &options, &e) == 0) {
+		if (oracle->no_store)
+			return;
+		if (place_take_owner(&options, &e) == 0)
+			oracle->store = store_open(&options, &e);
+	}
+	if (oracle->store == NULL)
+		log_event(oracle->log, LOG_LEVEL_WARNING,
+		    "the session proofs cannot be read: %s", e.text);
+}
+
+/* The store first: it wants a process without threads, and may take on its
+ * owner's rights when everything else is read. */
+static int
+go_online(struct oracle *oracle)
+{
+	struct conf_report report = { 0 };
+	struct conf *conf = conf_load(oracle->file, &report);
+	struct err e;
+
+	conf_report_clear(&report);
+	if (conf == NULL)
+		return -1;
+	open_store(oracle, conf);
+	oracle->online = rules_new(conf, NULL, oracle->log, &e);
+	if (oracle->online == NULL)
+		return -1;
+	(void)rules_wait_ready(oracle->online, 5000);
+	return 0;
+}
 
 static enum identity
-ask_online(struct oracle *oracle, const struct login *login)
+ask_online(struct oracle *oracle, const struct login *login,
+    const struct netaddr *peer)
 {
-	if (oracle->online == NULL) {
-		struct conf_report report = { 0 };
-		struct conf *conf = conf_load(oracle->file, &report);
-		struct err e;
+	struct rules_question question = {
+		.login = login,
+		.addr = peer,
+		.now_ms = gate_wall_ms(),
+	};
 
-		conf_report_clear(&report);
-		if (conf != NULL)
-			oracle->online = rules_new(conf, NULL, oracle->log, &e);
-		if (oracle->online == NULL)
-			return IDENTITY_UNKNOWN;
-		(void)rules_wait_ready(oracle->online, 5000);
-	}
-	return rules_ask(oracle->online, login);
+	if (oracle->online == NULL && go_online(oracle) != 0)
+		return IDENTITY_UNKNOWN;
+	question.store = oracle->store;
+	question.no_store = oracle->no_store;
+	return rules_ask(oracle->online, &question, &oracle->trail);
 }
 
 /* What the engine would refuse unasked is refused under an assumption too. */
 static enum identity
-ask_oracle(void *arg, const struct rules *rules, const struct login *login)
+ask_oracle(void *arg, const struct rules *rules, const struct login *login,
+    const struct netaddr *peer)
 {
 	struct oracle *oracle = arg;
 
 	if (!oracle->assumed)
-		return ask_online(oracle, login);
+		return ask_online(oracle, login, peer);
 	if (!rules_would_ask(rules, login))
 		return IDENTITY_REFUSED;
 	return oracle->identity;
@@ -59,7 +123,7 @@ set_assumption(struct oracle *oracle, const struct text *text)
 	oracle->assumed = text->data != NULL;
 	if (text->data == NULL)
 		return true;
-	for (int i = 0; i <= (int)IDENTITY_DISABLED; i++) {
+	for (int i = 0; i <= (int)IDENTITY_UNPROVEN; i++) {
 		oracle->identity = (enum identity)i;
 		if (strlen(text->data) == text->len &&
 		    strcmp(text->data, identity_name(oracle->identity)) == 0)
@@ -81,7 +145,8 @@ answer_line(struct gate *gate, struct oracle *oracle, const char *line,
 	memset(q, 0, sizeof(*q));
 	trouble = object == NULL ? error.text : explain_read_json(object, q);
 	if (trouble == NULL && !set_assumption(oracle, &q->identity))
-		trouble = "identity: verified, refused, disabled or unknown";
+		trouble = "identity: verified, refused, disabled, unproven or "
+			  "unknown";
 	if (trouble == NULL) {
 		result = explain_as_json(gate, q);
 		trouble = "out of memory";
@@ -158,11 +223,12 @@ explain(struct gate *gate, struct oracle *oracle, int argc, char **argv)
 		return CTL_FINDING;
 	if (argc > 0 && parse_arguments(argc, argv, q) == 0) {
 		if (set_assumption(oracle, &q->identity))
-			rc = explain_in_words(gate, q);
+			rc = explain_in_words(gate, oracle, q);
 		else
 			(void)fprintf(stderr,
 			    "posternctl: explain: identity is verified, "
-			    "refused, disabled or unknown, not \"%s\"\n",
+			    "refused, disabled, unproven or unknown, "
+			    "not \"%s\"\n",
 			    q->identity.data);
 	} else if (argc == 0) {
 		(void)fprintf(stderr,
@@ -195,6 +261,7 @@ ctl_explain(const char *file, int argc, char **argv)
 	}
 	gate_free(&gate);
 	rules_free(&oracle.online);
+	store_close(&oracle.store);
 	log_free(&oracle.log);
 	return rc;
 }

@@ -96,11 +96,97 @@ say_listener(const struct session *session, const struct question *q)
 		: " (no listener section has this very name)");
 }
 
+static const char *
+session_words(enum identity identity)
+{
+	switch (identity) {
+	case IDENTITY_VERIFIED:
+		return "proven: it logged in here within identity.session_ttl";
+	case IDENTITY_UNPROVEN:
+		return "no proof: it did not log in here from this address "
+		       "within identity.session_ttl";
+	case IDENTITY_REFUSED:
+	case IDENTITY_DISABLED:
+	case IDENTITY_UNKNOWN:
+		break;
+	}
+	return "the store of session proofs cannot be read";
+}
+
+static const char *
+proxy_words(enum identity identity)
+{
+	switch (identity) {
+	case IDENTITY_VERIFIED:
+		return "IMAP knows the account";
+	case IDENTITY_REFUSED:
+		return "IMAP does not know the account";
+	case IDENTITY_DISABLED:
+		return "IMAP says that the account is disabled";
+	case IDENTITY_UNPROVEN:
+	case IDENTITY_UNKNOWN:
+		break;
+	}
+	return "IMAP did not answer, or decided nothing";
+}
+
+/* Whom imap.verify names, in its order, as far as they had to be asked. */
 static void
-say_login(const struct session *session, const struct question *q)
+say_sources(const struct oracle *oracle)
+{
+	const struct rules_trail *trail = &oracle->trail;
+	const char *text = "";
+
+	if (trail->imap == NULL)
+		(void)printf("  no imap section is for its domain\n");
+	else if (trail->count == 0)
+		(void)printf("  imap \"%s\" would not be asked: it contains "
+			     "master_separator\n",
+		    trail->imap);
+	for (size_t i = 0; i < trail->count; i++) {
+		switch (trail->steps[i].source) {
+		case VERIFY_SESSION:
+			text = oracle->online->conf->sasl_count == 0
+			    ? "no proof: without a sasl section nobody logs in "
+			      "here"
+			    : session_words(trail->steps[i].identity);
+			(void)printf("  session  %s\n", text);
+			continue;
+		case VERIFY_PROXY:
+			text = proxy_words(trail->steps[i].identity);
+			(void)printf("  proxy    %s (imap \"%s\")\n", text,
+			    trail->imap);
+			continue;
+		case VERIFY_NONE:
+			break;
+		}
+	}
+}
+
+static void
+say_identity(const struct session *session, const struct oracle *oracle)
 {
 	const struct facts *f = session_facts(session);
 
+	if (!f->identity_asked) {
+		(void)printf("identity   not asked\n");
+		return;
+	}
+	(void)printf("identity   %s%s\n", identity_name(f->identity),
+	    oracle->assumed ? " (assumed, or refused unasked)" : "");
+	if (!oracle->assumed && oracle->online != NULL)
+		say_sources(oracle);
+}
+
+static void
+say_login(const struct session *session, const struct oracle *oracle,
+    const struct question *q)
+{
+	const struct facts *f = session_facts(session);
+
+	if (f->zone != ZONE_INTERNAL)
+		(void)printf("guessing   taken to be within its limits: only "
+			     "the daemon counts\n");
 	(void)printf("tls        %s\n", tls_words(f));
 	(void)printf("login      %s%s%s%s\n", login_words(f),
 	    *session_login(session)->text != '\0' ? ": " : "",
@@ -108,11 +194,7 @@ say_login(const struct session *session, const struct question *q)
 	    q->login.data != NULL && q->mech.data == NULL
 		? " (a login counts only with its mech)"
 		: "");
-	(void)printf("identity   %s%s\n",
-	    f->identity_asked ? identity_name(f->identity) : "not asked",
-	    f->identity_asked && q->identity.data != NULL
-		? " (assumed, or refused unasked)"
-		: "");
+	say_identity(session, oracle);
 	if (session_policy(session)->switches.sender_check !=
 		SENDER_CHECK_OFF &&
 	    f->login == LOGIN_PRESENT)
@@ -143,7 +225,8 @@ say_answer(const struct answer *answer)
 }
 
 int
-explain_in_words(struct gate *gate, const struct question *q)
+explain_in_words(struct gate *gate, const struct oracle *oracle,
+    const struct question *q)
 {
 	struct session *session = question_connect(gate, q);
 	struct answer answer;
@@ -156,7 +239,7 @@ explain_in_words(struct gate *gate, const struct question *q)
 	}
 	say_address(session, q);
 	say_listener(session, q);
-	say_login(session, q);
+	say_login(session, oracle, q);
 	say_path("MAIL", q->from.data != NULL ? q->from.data : "<>",
 	    session_sender(session));
 	say_answer(&answer);

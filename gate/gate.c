@@ -13,12 +13,19 @@
 #include <sys/random.h>
 #include <time.h>
 
+#define FORGET_MAX 64
+
 struct gate {
-	pthread_mutex_t lock; /* guards current, retired and all refs */
+	pthread_mutex_t lock; /* guards current, retired, all refs, forget */
 	struct rules *current;
 	struct rules *retired;
+	struct login forget[FORGET_MAX];
+	size_t forget_count;
 	struct log *log;
 	struct repeats *repeats;
+	struct guess *guess;
+	_Atomic(struct store *) store; /* opened once, closed at the end */
+	const struct auth_engine *auth_engine;
 	gate_ask_fn *ask;
 	void *ask_arg;
 	uint32_t id_key;
@@ -26,10 +33,17 @@ struct gate {
 };
 
 static enum identity
-ask_imap(void *arg, const struct rules *rules, const struct login *login)
+ask_sources(void *arg, const struct rules *rules, const struct login *login,
+    const struct netaddr *peer)
 {
-	(void)arg;
-	return rules_ask(rules, login);
+	struct rules_question question = {
+		.login = login,
+		.addr = peer,
+		.store = gate_store(arg),
+		.now_ms = gate_wall_ms(),
+	};
+
+	return rules_ask(rules, &question, NULL);
 }
 
 struct gate *
@@ -37,9 +51,15 @@ gate_new(struct rules *rules, struct log *log)
 {
 	struct gate *gate = calloc(1, sizeof(*gate));
 
-	if (gate != NULL)
+	if (gate != NULL) {
 		gate->repeats = repeats_new();
-	if (gate == NULL || gate->repeats == NULL) {
+		gate->guess = guess_new();
+	}
+	if (gate == NULL || gate->repeats == NULL || gate->guess == NULL) {
+		if (gate != NULL) {
+			repeats_free(&gate->repeats);
+			guess_free(&gate->guess);
+		}
 		free(gate);
 		rules_free(&rules);
 		return NULL;
@@ -47,7 +67,8 @@ gate_new(struct rules *rules, struct log *log)
 	(void)pthread_mutex_init(&gate->lock, NULL);
 	gate->current = rules;
 	gate->log = log;
-	gate->ask = ask_imap;
+	gate->ask = ask_sources;
+	gate->ask_arg = gate;
 	if (getrandom(&gate->id_key, sizeof(gate->id_key), 0) < 0)
 		gate->id_key = (uint32_t)gate_clock_us();
 	return gate;
@@ -84,6 +105,7 @@ void
 gate_free(struct gate **gatep)
 {
 	struct gate *gate = *gatep;
+	struct store *store;
 
 	if (gate == NULL)
 		return;
@@ -91,6 +113,9 @@ gate_free(struct gate **gatep)
 	free_unused(gate);
 	rules_free(&gate->current);
 	repeats_free(&gate->repeats);
+	guess_free(&gate->guess);
+	store = atomic_exchange(&gate->store, NULL);
+	store_close(&store);
 	(void)pthread_mutex_destroy(&gate->lock);
 	free(gate);
 }
@@ -104,9 +129,61 @@ gate_set_ask(struct gate *gate, gate_ask_fn *ask, void *arg)
 
 enum identity
 gate_ask(const struct gate *gate, const struct rules *rules,
-    const struct login *login)
+    const struct login *login, const struct netaddr *peer)
 {
-	return gate->ask(gate->ask_arg, rules, login);
+	return gate->ask(gate->ask_arg, rules, login, peer);
+}
+
+static void
+report_store(void *arg, enum store_level level, const char *text)
+{
+	struct log *log = arg;
+
+	if (log == NULL)
+		return;
+	switch (level) {
+	case STORE_INFO:
+		log_event(log, LOG_LEVEL_INFO, "%s", text);
+		return;
+	case STORE_WARNING:
+		log_event(log, LOG_LEVEL_WARNING, "%s", text);
+		return;
+	case STORE_ALARM:
+		break;
+	}
+	log_event(log, LOG_LEVEL_ALARM, "%s", text);
+}
+
+static int
+open_store_for(struct gate *gate, const struct conf *conf, struct err *e)
+{
+	struct store_options options = {
+		.url = conf->store_url,
+		.state_dir = conf->state_dir,
+		.report = report_store,
+		.report_arg = gate->log,
+	};
+	struct store *store;
+
+	if (gate_store(gate) != NULL || !conf_needs_store(conf))
+		return 0;
+	store = store_open(&options, e);
+	if (store == NULL)
+		return -1;
+	atomic_store(&gate->store, store);
+	return 0;
+}
+
+int
+gate_open_store(struct gate *gate, struct err *e)
+{
+	return open_store_for(gate, gate->current->conf, e);
+}
+
+struct store *
+gate_store(struct gate *gate)
+{
+	return atomic_load(&gate->store);
 }
 
 struct rules *
@@ -131,6 +208,26 @@ gate_rules_unref(struct gate *gate, struct rules *rules)
 	(void)pthread_mutex_unlock(&gate->lock);
 }
 
+/* A section that is gone or new counts as changed, too. */
+static bool
+same_doors(const struct conf *old, const struct conf *new)
+{
+	if (old->sasl_count != new->sasl_count)
+		return false;
+	for (size_t i = 0; i < old->sasl_count; i++) {
+		const struct conf_sasl *a = &old->sasls[i];
+		const struct conf_sasl *b = &new->sasls[i];
+
+		if (strcmp(a->name, b->name) != 0 ||
+		    strcmp(a->listen, b->listen) != 0 ||
+		    a->protocol != b->protocol ||
+		    a->socket_mode != b->socket_mode ||
+		    strcmp(a->socket_group, b->socket_group) != 0)
+			return false;
+	}
+	return true;
+}
+
 /* Settings that are looked at once, at the start. */
 static void
 warn_unchanged(struct log *log, const struct conf *old, const struct conf *new)
@@ -150,6 +247,12 @@ warn_unchanged(struct log *log, const struct conf *old, const struct conf *new)
 		log_event(log, LOG_LEVEL_WARNING, text, "state_dir");
 	if (old->log != new->log || old->log_format != new->log_format)
 		log_event(log, LOG_LEVEL_WARNING, text, "log or log_format");
+	if (strcmp(old->store_url, new->store_url) != 0)
+		log_event(log, LOG_LEVEL_WARNING, text, "store.url");
+	if (!same_doors(old, new))
+		log_event(log, LOG_LEVEL_WARNING, text,
+		    "title, protocol, listen, socket_mode or socket_group of "
+		    "a sasl section");
 }
 
 static uint64_t
@@ -187,6 +290,8 @@ gate_reload(struct gate *gate, const char *file)
 		log_event(gate->log, LOG_LEVEL_WARNING, "reload: %s",
 		    report.lines[i]);
 	conf_report_clear(&report);
+	if (conf != NULL && open_store_for(gate, conf, &e) != 0)
+		conf_free(&conf);
 	if (conf != NULL)
 		rules = rules_new(conf, gate->current, gate->log, &e);
 	if (rules == NULL) {
@@ -217,9 +322,54 @@ report_repeat(void *arg, const struct netaddr *peer, enum reason reason,
 }
 
 void
+gate_forget(struct gate *gate, const struct login *login)
+{
+	(void)pthread_mutex_lock(&gate->lock);
+	/* beyond that, session_ttl ends them */
+	if (gate->forget_count < FORGET_MAX)
+		gate->forget[gate->forget_count++] = *login;
+	(void)pthread_mutex_unlock(&gate->lock);
+}
+
+static bool
+next_forgotten(struct gate *gate, struct login *login_r)
+{
+	bool found;
+
+	(void)pthread_mutex_lock(&gate->lock);
+	found = gate->forget_count > 0;
+	if (found)
+		*login_r = gate->forget[--gate->forget_count];
+	(void)pthread_mutex_unlock(&gate->lock);
+	return found;
+}
+
+static void
+tend_store(struct gate *gate)
+{
+	struct store *store = gate_store(gate);
+	struct login login;
+	struct err e;
+
+	if (store == NULL)
+		return;
+	while (next_forgotten(gate, &login)) {
+		if (store_proof_forget(store, &login, NULL, &e) < 0)
+			log_event(gate->log, LOG_LEVEL_WARNING,
+			    "the session proofs of the disabled login %s stay "
+			    "until they expire: %s",
+			    login.text, e.text);
+	}
+	/* only this thread exchanges the rules */
+	store_tend(store, gate->current->conf->identity_session_ttl_ms,
+	    gate_wall_ms());
+}
+
+void
 gate_tend(struct gate *gate, bool all)
 {
 	free_unused(gate);
+	tend_store(gate);
 	repeats_flush(gate->repeats, gate_clock_us() / 1000, all, report_repeat,
 	    gate->log);
 }
@@ -234,6 +384,24 @@ struct repeats *
 gate_repeats(const struct gate *gate)
 {
 	return gate->repeats;
+}
+
+struct guess *
+gate_guess(const struct gate *gate)
+{
+	return gate->guess;
+}
+
+const struct auth_engine *
+gate_auth_engine(const struct gate *gate)
+{
+	return gate->auth_engine;
+}
+
+void
+gate_set_auth_engine(struct gate *gate, const struct auth_engine *engine)
+{
+	gate->auth_engine = engine;
 }
 
 /* An odd multiplier makes the counter a permutation of 30 bits: ids look
@@ -260,4 +428,13 @@ gate_clock_us(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t
+gate_wall_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }

@@ -10,16 +10,23 @@
 #include "identity/identity.h"
 #include "policy/login.h"
 #include "policy/netaddr.h"
+#include "policy/netset.h"
 
 /*
  * Counts wrong passwords: how many *different* ones (one phone that repeats an
  * old password is one) within a window, per client address (IPv4 /32, IPv6
  * /64), per network (/24, /48) and per login. A login is spared from where it
- * succeeded lately. In memory, bounded; locked; any thread. Times are
- * CLOCK_MONOTONIC milliseconds.
+ * succeeded lately. In memory, bounded: what was not touched for longest is
+ * forgotten first. Locked; any thread. Times are CLOCK_MONOTONIC milliseconds.
  */
 struct guess;
 
+/* So many counts, so many logins to be spared, and so many wrong passwords in
+ * all the counts together are remembered: some 40 MiB. */
+#define GUESS_KEYS_MAX 100000
+#define GUESS_TAGS_MAX 1000000
+
+/* NULL: no memory. */
 struct guess *guess_new(void);
 void guess_free(struct guess **guess);
 
@@ -30,8 +37,15 @@ enum guess_limit {
 	GUESS_PER_LOGIN,
 };
 
-/* Is an attempt at this login from this address (NETADDR_NONE: not known) over
- * a limit? A spared one never is. */
+/* "per_address", "per_network", "per_login"; "none". */
+const char *guess_limit_name(enum guess_limit limit);
+
+/* The network that per_network counts an address in, as text; "-" for none. */
+void guess_network(const struct netaddr *addr, char text_r[NET_TEXT_MAX]);
+
+/* Is an attempt at this login from this address (NETADDR_NONE: not known; then
+ * only per_login counts, and nobody is spared) over a limit? A spared one never
+ * is. */
 enum guess_limit guess_over(struct guess *guess,
     const struct conf_guessing *limits, const struct netaddr *addr,
     const struct login *login, uint64_t now_ms);
@@ -43,14 +57,23 @@ enum guess_limit guess_client_over(struct guess *guess,
     const struct login *login, uint64_t now_ms);
 
 /* IMAP refused it. The tag tells equal passwords from different ones. Not
- * counted when spared. True when this made one of the counts reach its
- * limit. */
-bool guess_failed(struct guess *guess, const struct conf_guessing *limits,
-    const struct netaddr *addr, const struct login *login,
-    const unsigned char tag[IDENTITY_TAG_LEN], uint64_t now_ms);
+ * counted when spared. The limit that one of the counts has reached by this,
+ * or GUESS_WITHIN. Without memory it is not counted. */
+enum guess_limit guess_failed(struct guess *guess,
+    const struct conf_guessing *limits, const struct netaddr *addr,
+    const struct login *login, const unsigned char tag[IDENTITY_TAG_LEN],
+    uint64_t now_ms);
 
 /* IMAP verified it. */
 void guess_succeeded(struct guess *guess, const struct conf_guessing *limits,
     const struct netaddr *addr, const struct login *login, uint64_t now_ms);
+
+/* How much is remembered, at most GUESS_..._MAX of each. */
+struct guess_size {
+	size_t keys;
+	size_t tags;
+	size_t spares;
+};
+void guess_measure(struct guess *guess, struct guess_size *size_r);
 
 #endif

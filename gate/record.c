@@ -105,6 +105,8 @@ format_text(const struct record *r, char line_r[RECORD_MAX])
 		append(&line, " recipients=%zu", r->recipients);
 	if (r->sender_foreign)
 		append(&line, " warning=sender-not-owned");
+	if (r->graced)
+		append(&line, " warning=graced-password");
 	if (r->observed)
 		append(&line, " mode=observe");
 	if (r->repeated > 0)
@@ -145,6 +147,9 @@ format_json(const struct record *r, char line_r[RECORD_MAX])
 	if (r->sender_foreign)
 		rc |= json_object_set_new(object, "warning",
 		    json_string("sender-not-owned"));
+	if (r->graced)
+		rc |= json_object_set_new(object, "warning",
+		    json_string("graced-password"));
 	if (r->observed)
 		rc |=
 		    json_object_set_new(object, "mode", json_string("observe"));

@@ -16,6 +16,12 @@
 
 #include "identity/route.h"
 
+/* Somebody who looks on, or zeroes. */
+struct onlooker {
+	void (*trace)(void *arg, const char *text);
+	void *arg;
+};
+
 struct engine_holder {
 	struct identity_engine *engine;
 	char *fingerprint; /* all settings that made the engine; secret */
@@ -43,6 +49,26 @@ print_strings(FILE *f, char *const *strings, size_t count)
 	(void)fputc(';', f);
 }
 
+static bool
+has_source(const struct conf_imap *imap, enum verify_source source)
+{
+	for (size_t i = 0; i < VERIFY_SOURCES; i++) {
+		if (imap->verify[i] == source)
+			return true;
+	}
+	return false;
+}
+
+static unsigned int
+relayed_mechanisms(const struct conf *conf)
+{
+	unsigned int mechanisms = 0;
+
+	for (size_t i = 0; i < conf->sasl_count; i++)
+		mechanisms |= conf->sasls[i].pass_through;
+	return mechanisms;
+}
+
 /* Two configurations with one fingerprint want the same engine. */
 static char *
 fingerprint(const struct conf *conf)
@@ -53,9 +79,11 @@ fingerprint(const struct conf *conf)
 
 	if (f == NULL)
 		return NULL;
-	(void)fprintf(f, "%ju %ju %ju %u;", (uintmax_t)conf->identity_ttl_ms,
+	(void)fprintf(f, "%ju %ju %ju %u %ju %u;",
+	    (uintmax_t)conf->identity_ttl_ms,
 	    (uintmax_t)conf->identity_refused_ttl_ms,
-	    (uintmax_t)conf->identity_wait_ms, conf->identity_waiters);
+	    (uintmax_t)conf->identity_wait_ms, conf->identity_waiters,
+	    (uintmax_t)conf->identity_grace_ms, relayed_mechanisms(conf));
 	for (size_t i = 0; i < conf->imap_count; i++) {
 		const struct conf_imap *imap = &conf->imaps[i];
 		char *const texts[] = { imap->name, imap->ca_file,
@@ -66,9 +94,10 @@ fingerprint(const struct conf *conf)
 		print_strings(f, texts, sizeof(texts) / sizeof(texts[0]));
 		print_strings(f, imap->urls, imap->url_count);
 		print_strings(f, imap->domains, imap->domain_count);
-		(void)fprintf(f, "%d %d %ju %u;", (int)imap->login_as,
+		(void)fprintf(f, "%d %d %ju %u %d %d;", (int)imap->login_as,
 		    (int)imap->mailbox_check, (uintmax_t)imap->timeout_ms,
-		    imap->max_connections);
+		    imap->max_connections, has_source(imap, VERIFY_PROXY),
+		    imap->forward_client);
 	}
 	if (fclose(f) != 0) {
 		free(text);
@@ -126,7 +155,8 @@ mailbox_option(enum mailbox_check check)
 }
 
 static struct identity_engine *
-start_engine(const struct conf *conf, struct log *log, struct err *e)
+start_engine(const struct conf *conf, struct log *log,
+    const struct onlooker *onlooker, struct err *e)
 {
 	struct identity_backend *backends =
 	    calloc(conf->imap_count + 1, sizeof(*backends));
@@ -137,8 +167,12 @@ start_engine(const struct conf *conf, struct log *log, struct err *e)
 		.refused_ttl_ms = conf->identity_refused_ttl_ms,
 		.wait_ms = conf->identity_wait_ms,
 		.waiters = conf->identity_waiters,
+		.grace_ms = conf->identity_grace_ms,
+		.mechanisms = relayed_mechanisms(conf),
 		.report = report_identity,
 		.report_arg = log,
+		.trace = onlooker->trace,
+		.trace_arg = onlooker->arg,
 	};
 	struct identity_engine *engine;
 
@@ -158,13 +192,14 @@ start_engine(const struct conf *conf, struct log *log, struct err *e)
 			.domain_count = imap->domain_count,
 			.login_as_address = imap->login_as == LOGIN_AS_ADDRESS,
 			.master_separator = imap->master_separator,
-			.proxy = true,
+			.proxy = has_source(imap, VERIFY_PROXY),
 			.proxy_user = imap->proxy_user,
 			.proxy_password = imap->proxy_password,
 			.mailbox_check = mailbox_option(imap->mailbox_check),
 			.canary = imap->canary,
 			.timeout_ms = imap->timeout_ms,
 			.max_connections = imap->max_connections,
+			.forward_client = imap->forward_client,
 		};
 	}
 	engine = identity_new(&options, e);
@@ -174,7 +209,7 @@ start_engine(const struct conf *conf, struct log *log, struct err *e)
 
 static struct engine_holder *
 holder_new(const struct conf *conf, const struct rules *previous,
-    struct log *log, struct err *e)
+    struct log *log, const struct onlooker *onlooker, struct err *e)
 {
 	struct engine_holder *holder = calloc(1, sizeof(*holder));
 
@@ -196,7 +231,7 @@ holder_new(const struct conf *conf, const struct rules *previous,
 		atomic_fetch_add(&holder->refs, 1);
 		return holder;
 	}
-	holder->engine = start_engine(conf, log, e);
+	holder->engine = start_engine(conf, log, onlooker, e);
 	if (holder->engine == NULL)
 		holder_free(&holder);
 	return holder;
@@ -216,9 +251,9 @@ rules_new_offline(struct conf *conf)
 	return rules;
 }
 
-struct rules *
-rules_new(struct conf *conf, const struct rules *previous, struct log *log,
-    struct err *e)
+static struct rules *
+new_online(struct conf *conf, const struct rules *previous, struct log *log,
+    const struct onlooker *onlooker, struct err *e)
 {
 	struct rules *rules = rules_new_offline(conf);
 
@@ -226,10 +261,28 @@ rules_new(struct conf *conf, const struct rules *previous, struct log *log,
 		err_set(e, "out of memory");
 		return NULL;
 	}
-	rules->engine = holder_new(conf, previous, log, e);
+	rules->engine = holder_new(conf, previous, log, onlooker, e);
 	if (rules->engine == NULL)
 		rules_free(&rules);
 	return rules;
+}
+
+struct rules *
+rules_new(struct conf *conf, const struct rules *previous, struct log *log,
+    struct err *e)
+{
+	const struct onlooker nobody = { .trace = NULL };
+
+	return new_online(conf, previous, log, &nobody, e);
+}
+
+struct rules *
+rules_new_traced(struct conf *conf, struct log *log,
+    void (*trace)(void *arg, const char *text), void *trace_arg, struct err *e)
+{
+	const struct onlooker onlooker = { .trace = trace, .arg = trace_arg };
+
+	return new_online(conf, NULL, log, &onlooker, e);
 }
 
 void
@@ -245,25 +298,128 @@ rules_free(struct rules **rulesp)
 	free(rules);
 }
 
-bool
-rules_would_ask(const struct rules *rules, const struct login *login)
+/* The first imap section whose domains match, or NULL. */
+static const struct conf_imap *
+imap_of(const struct rules *rules, const struct login *login)
 {
 	for (size_t i = 0; i < rules->conf->imap_count; i++) {
 		const struct conf_imap *imap = &rules->conf->imaps[i];
 
 		if (route_matches((const char *const *)imap->domains,
 			imap->domain_count, login))
-			return !route_is_master(imap->master_separator, login);
+			return imap;
+	}
+	return NULL;
+}
+
+bool
+rules_would_ask(const struct rules *rules, const struct login *login)
+{
+	const struct conf_imap *imap = imap_of(rules, login);
+
+	return imap != NULL && !route_is_master(imap->master_separator, login);
+}
+
+/* Without a door of its own, postern has seen nobody. */
+static enum identity
+ask_session(const struct rules *rules, const struct rules_question *q)
+{
+	if (rules->conf->sasl_count == 0 || q->no_store)
+		return IDENTITY_UNPROVEN;
+	if (q->store == NULL)
+		return IDENTITY_UNKNOWN;
+	switch (store_proof_get(q->store, q->login, q->addr,
+	    rules->conf->identity_session_ttl_ms, q->now_ms)) {
+	case TRI_YES:
+		return IDENTITY_VERIFIED;
+	case TRI_NO:
+		return IDENTITY_UNPROVEN;
+	case TRI_UNKNOWN:
+		break;
+	}
+	return IDENTITY_UNKNOWN;
+}
+
+static enum identity
+ask_proxy(const struct rules *rules, const struct rules_question *q)
+{
+	if (rules->engine == NULL)
+		return IDENTITY_UNKNOWN;
+	return identity_ask(rules->engine->engine, q->login);
+}
+
+static enum identity
+ask_source(const struct rules *rules, enum verify_source source,
+    const struct rules_question *q)
+{
+	switch (source) {
+	case VERIFY_SESSION:
+		return ask_session(rules, q);
+	case VERIFY_PROXY:
+		return ask_proxy(rules, q);
+	case VERIFY_NONE:
+		break;
+	}
+	return IDENTITY_UNKNOWN;
+}
+
+static bool
+is_final(enum identity identity)
+{
+	switch (identity) {
+	case IDENTITY_VERIFIED:
+	case IDENTITY_REFUSED:
+	case IDENTITY_DISABLED:
+		return true;
+	case IDENTITY_UNPROVEN:
+	case IDENTITY_UNKNOWN:
+		break;
 	}
 	return false;
 }
 
 enum identity
-rules_ask(const struct rules *rules, const struct login *login)
+rules_ask(const struct rules *rules, const struct rules_question *q,
+    struct rules_trail *trail_r)
 {
-	if (rules->engine == NULL)
+	const struct conf_imap *imap = imap_of(rules, q->login);
+	struct rules_trail trail = { .count = 0 };
+	enum identity identity = IDENTITY_UNKNOWN;
+	bool undecided = false;
+
+	if (imap != NULL)
+		trail.imap = imap->name;
+	if (!rules_would_ask(rules, q->login))
+		identity = IDENTITY_REFUSED;
+	for (size_t i = 0; i < VERIFY_SOURCES && !is_final(identity) &&
+	     imap->verify[i] != VERIFY_NONE;
+	     i++) {
+		identity = ask_source(rules, imap->verify[i], q);
+		undecided = undecided || identity == IDENTITY_UNKNOWN;
+		trail.steps[trail.count].source = imap->verify[i];
+		trail.steps[trail.count++].identity = identity;
+	}
+	if (trail_r != NULL)
+		*trail_r = trail;
+	if (undecided && !is_final(identity))
 		return IDENTITY_UNKNOWN;
-	return identity_ask(rules->engine->engine, login);
+	return identity;
+}
+
+struct identity_engine *
+rules_engine(const struct rules *rules)
+{
+	return rules->engine == NULL ? NULL : rules->engine->engine;
+}
+
+const struct conf_sasl *
+rules_sasl(const struct rules *rules, const char *title)
+{
+	for (size_t i = 0; i < rules->conf->sasl_count; i++) {
+		if (strcmp(rules->conf->sasls[i].name, title) == 0)
+			return &rules->conf->sasls[i];
+	}
+	return NULL;
 }
 
 bool

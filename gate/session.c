@@ -187,16 +187,35 @@ fetch_identity(struct session *s)
 {
 	struct transaction *tx = s->tx;
 
-	tx->facts.identity = gate_ask(s->gate, s->rules, &tx->login);
+	tx->facts.identity = gate_ask(s->gate, s->rules, &tx->login, &s->peer);
 	tx->facts.identity_asked = true;
+}
+
+/* Looked up at every MAIL; an internal client's address is warrant enough. */
+static void
+fetch_guessing(struct session *s)
+{
+	struct transaction *tx = s->tx;
+	const struct login *login =
+	    tx->facts.login == LOGIN_PRESENT ? &tx->login : NULL;
+
+	if (tx->facts.zone == ZONE_INTERNAL)
+		return;
+	tx->facts.guessing =
+	    guess_client_over(gate_guess(s->gate), &s->rules->conf->guessing,
+		&s->peer, login, gate_clock_us() / 1000) == GUESS_WITHIN
+	    ? GUESSING_WITHIN
+	    : GUESSING_OVER;
 }
 
 static struct decision
 judge_mail(struct session *s)
 {
 	const struct switches *sw = &s->rules->conf->policy.switches;
-	struct decision d = decide_mail(sw, &s->tx->facts);
+	struct decision d;
 
+	fetch_guessing(s);
+	d = decide_mail(sw, &s->tx->facts);
 	if (d.verdict == VERDICT_NEED && d.need == FACT_IDENTITY) {
 		fetch_identity(s);
 		d = decide_mail(sw, &s->tx->facts);

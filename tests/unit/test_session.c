@@ -30,11 +30,13 @@ struct house {
 };
 
 static enum identity
-answer_for_imap(void *arg, const struct rules *rules, const struct login *login)
+answer_for_imap(void *arg, const struct rules *rules, const struct login *login,
+    const struct netaddr *peer)
 {
 	struct house *house = arg;
 
 	(void)rules;
+	(void)peer;
 	house->asked++;
 	(void)snprintf(house->login, sizeof(house->login), "%s", login->text);
 	return house->answer;

@@ -264,9 +264,11 @@ a_configuration_is_whole_or_not_at_all(void **state)
 }
 
 static enum identity
-nobody_knows(void *arg, const struct rules *rules, const struct login *login)
+nobody_knows(void *arg, const struct rules *rules, const struct login *login,
+    const struct netaddr *peer)
 {
 	(void)rules;
+	(void)peer;
 	(void)login;
 	return *(enum identity *)arg;
 }
