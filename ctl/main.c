@@ -16,6 +16,7 @@ static const struct {
 } commands[] = {
 	{ "check", ctl_check, "check" },
 	{ "explain", ctl_explain, "explain KEY=VALUE... | --batch" },
+	{ "login", ctl_login, "login [--addr ADDRESS] USER" },
 	{ "proof", ctl_proof, "proof list | del --user USER [--addr ADDRESS]" },
 	{ "reload", ctl_reload, "reload" },
 };
