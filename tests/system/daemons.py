@@ -37,18 +37,25 @@ class Postern(Daemon):
         self.log = Log(self.out)
         self.trouble = []
 
-    def configure(self, internal=None, mode="enforce", extra=""):
+    def configure(self, internal=None, mode="enforce", extra="", verify="proxy",
+                  imap="", url="imaps://localhost", login_as="address", sasl=False):  # fmt: skip
+        """imap: more lines for its section; sasl: with the doors for passwords,
+        and a text is more lines for the section "mta"."""
         write("/etc/postern/imap.secret", PROXY_PASSWORD + "\n", 0o600, "postern")
         os.makedirs(LAB + "/state", exist_ok=True)
         shutil.chown(LAB + "/state", "postern", "postern")
-        networks = ", ".join('"%s"' % net for net in internal or INTERNAL)
+        if sasl:
+            make_mux_directory()
         write(CONFIG, POSTERN_CONF.format(
-            socket=SOCKET, lab=LAB, internal=networks, mode=mode, extra=extra))  # fmt: skip
+            socket=SOCKET, lab=LAB, internal=words(internal or INTERNAL), mode=mode,
+            verify=words(verify.split()), imap=imap, url=url, login_as=login_as,
+            extra=extra + (SASL_CONF % ("" if sasl is True else sasl) if sasl else "")))  # fmt: skip
 
     def start(self, **options):
         self.configure(**options)
         self.launch()
-        self.wait_identity()
+        if "proxy" in options.get("verify", "proxy"):
+            self.wait_identity()
 
     def launch(self, wrapper=(), **environment):
         """Starts it with the configuration that is there. The umask is that of
@@ -59,12 +66,12 @@ class Postern(Daemon):
                    env={**os.environ, **environment})  # fmt: skip
         self.wait_ready("a verdict", lambda: self.answers() is not None)
 
-    def answers(self, login=None):
+    def answers(self, login=None, address="203.0.113.9"):
         """What postern says, asked past the MTA, to an outsider's MAIL: None
         when it cannot be asked."""
         try:
             with milter.Session("unix:" + SOCKET) as session:
-                session.greet("203.0.113.9", tls=True, login=login)
+                session.greet(address, tls=True, login=login)
                 return session.mail("<ready@example.test>").verdict
         except OSError:
             return None
@@ -72,6 +79,10 @@ class Postern(Daemon):
     def wait_identity(self):
         """Logins are undecided until IMAP has answered the self-test."""
         self.wait_ready("IMAP's yes", lambda: self.answers(ALICE) == "permit")
+
+    def forget(self):
+        """Empties its state directory, while it is stopped."""
+        shutil.rmtree(LAB + "/state", ignore_errors=True)
 
     def stop(self):
         self.end()
@@ -90,6 +101,11 @@ class Postern(Daemon):
         """The log lines about this sender, as dictionaries."""
         lines = self.log.find(re.escape("from=<%s>" % sender), since)
         return [parse_line(line) for line in lines]
+
+    def auths(self, login, since=0):
+        """The log lines about attempts at this login."""
+        lines = self.log.find(r"\bstage=auth\b", since)
+        return [row for row in map(parse_line, lines) if row.get("login") == login]
 
     def decision(self, sender, seconds=5.0, **want):
         """The first line about this sender with these values; when there is
@@ -125,15 +141,40 @@ listener "MSAS"        {{ role = "submission" }}
 listener "MTA"         {{ role = "mx" }}
 
 imap "main" {{
-    url        = "imaps://localhost"
+    url        = "{url}"
     ca_file    = "{lab}/tls/ca.crt"
-    login_as   = "address"
-    verify     = {{"proxy"}}
+    login_as   = "{login_as}"
+    verify     = {{{verify}}}
     proxy_user = "postern"
     proxy_password_file = "/etc/postern/imap.secret"
+    {imap}
 }}
 {extra}
 """
+
+
+# The sockets that contrib's files for the MTAs name.
+SASL_CONF = """
+sasl "mta"      { protocol = "dovecot"    listen = "unix:/run/postern/sasl"  %s }
+sasl "tcp"      { protocol = "dovecot"    listen = "inet:12345@127.0.0.1" }
+sasl "exim"     { protocol = "dovecot"    listen = "unix:/run/postern/exim"
+                  socket_group = "Debian-exim" }
+sasl "mux"      { protocol = "saslauthd"  listen = "unix:/run/postern/mux"  proof = "login" }
+sasl "exim-mux" { protocol = "saslauthd"  listen = "unix:/run/saslauthd/mux"  proof = "login"
+                  socket_group = "sasl" }
+"""
+
+
+def words(texts):
+    return ", ".join('"%s"' % text for text in texts)
+
+
+def make_mux_directory():
+    """As sasl2-bin makes it, but postern's: only the group comes near."""
+    directory = "/run/saslauthd"
+    os.makedirs(directory, exist_ok=True)
+    shutil.chown(directory, "postern", "sasl")
+    os.chmod(directory, 0o710)
 
 
 def parse_line(line):

@@ -43,8 +43,10 @@ class Postfix:
 
     name = "postfix"
     port = {"smtp": 25, "submission": 587, "submissions": 465}
-    # contrib's SASL variants, in the order of contrib/postfix/main.cf
-    sasl_port = {"unix": 14587, "tcp": 15587, "cyrus": 16587, "forgotten": 17587}
+    # contrib's SASL variants, in the order of contrib/postfix/main.cf, and two
+    # that it warns of
+    sasl_port = {"unix": 14587, "tcp": 15587, "cyrus": 16587, "forgotten": 17587,
+                 "clear": 18587}  # fmt: skip
 
     def __init__(self, world):
         self.world = world
@@ -68,15 +70,17 @@ class Postfix:
                 "smtpd_sasl_auth_enable = yes")  # fmt: skip
 
     def sasl_listeners(self, fragment):
-        """A listener for each of contrib's SASL variants, and one that believes
-        a password file which somebody forgot."""
-        *variants, cyrus = uncommented(fragment)
+        """A listener for each of contrib's SASL variants, one that believes a
+        password file which somebody forgot, and one that wants no TLS."""
+        unix, tcp, cyrus = uncommented(fragment)
+        tcp["max_use"] = "1"
         forgotten = {**cyrus, "smtpd_sasl_path": "forgotten"}
+        clear = {**unix, "smtpd_tls_auth_only": "no"}
         return "".join(
             POSTFIX_SASL.format(port=port, name=name)
             + "".join("  -o %s=%s\n" % pair for pair in options.items())
             for (name, port), options in zip(
-                self.sasl_port.items(), [*variants, cyrus, forgotten], strict=True))  # fmt: skip
+                self.sasl_port.items(), (unix, tcp, cyrus, forgotten, clear), strict=True))  # fmt: skip
 
     def start(self, **options):
         self.configure(**options)

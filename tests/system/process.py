@@ -62,7 +62,8 @@ class Daemon:
     def wait_ready(self, what, condition, seconds=20.0):
         def ready():
             if not self.running():
-                raise RuntimeError("%s ended: %s" % (self.name, read(self.out)))
+                last = "\n".join(read(self.out).splitlines()[-10:])
+                raise RuntimeError("%s ended: %s" % (self.name, last))
             return condition()
 
         wait_for(self.name + ": " + what, ready, seconds)

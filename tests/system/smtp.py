@@ -7,6 +7,7 @@ import ssl
 
 from world import HOSTNAME, LAB, PASSWORD
 
+presented = set()  # every (login, password) that a test tried
 
 class Reply:
     """One SMTP reply. A connection that ended is code 0."""
@@ -98,10 +99,12 @@ class Session:
         return answer
 
     def auth_plain(self, login, password=PASSWORD):
+        presented.add((login, password))
         token = base64.b64encode(("\0%s\0%s" % (login, password)).encode()).decode()
         return self.command("AUTH PLAIN " + token)
 
     def auth_login(self, login, password=PASSWORD):
+        presented.add((login, password))
         answer = self.command("AUTH LOGIN")
         for text in (login, password):
             if answer.code != 334:

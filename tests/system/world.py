@@ -276,6 +276,7 @@ def make_run_and_etc():
     write("/etc/resolv.conf", "")
     for number, name in enumerate(USERS, 610):
         add_user(name, number)
+    run("usermod", "-a", "-G", "sasl", "Debian-exim")
 
 
 def add_user(name, number):
