@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The IMAP servers: Dovecot as Debian has it, Cyrus imapd unpacked."""
 
+import base64
 import contextlib
 import glob
+import hmac
+import json
 import os
 import re
 import shutil
 import signal
+import time
 
 from process import Daemon, Log, banner
 from world import CONTRIB, HOSTNAME, LAB, PASSWORD, ROOT
 from world import read, run, unpack, write
 
 PROXY_PASSWORD = "proxy secret"
+TOKEN_KEY = b"who has this makes tokens"
 
 # login -> what Dovecot knows of it
 ALICE = "alice@example.test"
@@ -54,6 +59,8 @@ class Dovecot(Daemon):
         if trusting:
             text = re.sub(r"(?m)^#(login_trusted_networks = )", r"\1", text)
         write(fragment, text)
+        write(LAB + "/oauth2.conf", DOVECOT_OAUTH2.format(lab=LAB))
+        write(LAB + "/keys/default/HS256/default", base64.b64encode(TOKEN_KEY).decode())
         write("/etc/dovecot/dovecot.conf", DOVECOT_CONF.format(
             fragment=fragment, lab=LAB, mail=mail,
             delay="" if stock else "auth_failure_delay = 0",
@@ -95,9 +102,15 @@ first_valid_uid = 1
 ssl = yes
 ssl_cert = <{certificate}.crt
 ssl_key = <{certificate}.key
-auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 oauthbearer xoauth2
 auth_verbose = yes
 {delay}
+passdb {{
+  driver = oauth2
+  mechanisms = oauthbearer xoauth2
+  args = {lab}/oauth2.conf
+  result_success = continue
+}}
 passdb {{
   driver = passwd-file
   args = username_format=%u {lab}/users
@@ -113,6 +126,25 @@ service auth {{
   }}
 }}
 """
+
+
+DOVECOT_OAUTH2 = """introspection_mode = local
+local_validation_key_dict = fs:posix:prefix={lab}/keys/
+username_attribute = sub
+"""
+
+
+def token(login, key=TOKEN_KEY, lifetime=600):
+    """A bearer token for OAUTHBEARER and XOAUTH2 that Dovecot can check."""
+    now = int(time.time())
+    parts = ({"typ": "JWT", "alg": "HS256"},
+             {"sub": login, "iat": now, "nbf": now, "exp": now + lifetime})  # fmt: skip
+    text = b".".join(url64(json.dumps(part).encode()) for part in parts)
+    return (text + b"." + url64(hmac.digest(key, text, "sha256"))).decode()
+
+
+def url64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
 class Cyrus(Daemon):
