@@ -19,6 +19,9 @@
 
 #define ALARM_EVERY_MS 60000
 #define ALARM_LINES    5 /* within that time, if the cause changes */
+/* A password that has waited so long that less is left is not asked about: that
+ * would tell nothing, but of the server. */
+#define PASSWORD_LEAST_MS 500
 
 static char *
 copy(const char *text, bool *ok)
@@ -362,9 +365,10 @@ finish_account(struct check *check, const struct result *r)
 }
 
 /*
- * What strangers can bring about at will, an answer that decides nothing or a
- * server that hangs up on a login, must not stop the passwords of others: only
- * a server that cannot be asked opens this breaker. Locked.
+ * What strangers can bring about at will must not stop the passwords of others:
+ * an answer that decides nothing, a server that hangs up on a login or delays
+ * it (Dovecot does, for whoever guessed before). Only a server that does not
+ * even take a login opens this breaker. Locked.
  */
 static enum change
 move_password_breaker(struct backend *b, enum identity answer,
@@ -373,7 +377,7 @@ move_password_breaker(struct backend *b, enum identity answer,
 	if (answer != IDENTITY_UNKNOWN)
 		return breaker_success(&b->password_breaker) ? CHANGE_CLOSED
 							     : CHANGE_NONE;
-	if (!r->asked || r->answered || r->hung_up)
+	if (!r->asked || r->answered || r->sent)
 		breaker_neither(&b->password_breaker);
 	else if (breaker_failure(&b->password_breaker, engine_now_ms()))
 		return CHANGE_OPENED;
@@ -473,6 +477,7 @@ attempt_done(void *arg, const char *why)
 		.answered = d->answered,
 		.hung_up = d->hung_up,
 		.asked = true,
+		.sent = d->hung_up || d->state == DIALOGUE_AUTH,
 	};
 
 	if (d->listed)
@@ -631,11 +636,35 @@ report_graced(struct backend *b)
 	    "not decide");
 }
 
-/* The oldest password in the queue has so much time. */
+/* Answers those in the queue who have waited for too long. */
+static void
+drop_late(struct backend *b)
+{
+	uint64_t limit_ms = engine_now_ms() + PASSWORD_LEAST_MS;
+	struct check *check;
+	bool late = false;
+
+	pthread_mutex_lock(&b->engine->lock);
+	while ((check = TAILQ_FIRST(&b->passwords)) != NULL &&
+	    check->deadline_ms <= limit_ms) {
+		TAILQ_REMOVE(&b->passwords, check, link);
+		breaker_neither(&b->password_breaker);
+		check_answer(check, IDENTITY_UNKNOWN);
+		late = true;
+	}
+	pthread_mutex_unlock(&b->engine->lock);
+	if (!late)
+		return;
+	backend_alarm(b, ALARM_UNDECIDED, IDENTITY_WARNING,
+	    "a password is undecided: no connection was free in time");
+	check_deliver(b->engine);
+}
+
+/* The first password in the queue is the first to be late. */
 static void
 watch_expiry(struct backend *b)
 {
-	uint64_t now = engine_now_ms();
+	uint64_t limit_ms = engine_now_ms() + PASSWORD_LEAST_MS;
 	const struct check *check;
 	struct timeval tv = { 0 };
 
@@ -643,8 +672,8 @@ watch_expiry(struct backend *b)
 		return;
 	pthread_mutex_lock(&b->engine->lock);
 	check = TAILQ_FIRST(&b->passwords);
-	if (check != NULL && check->deadline_ms > now) {
-		uint64_t ms = check->deadline_ms - now;
+	if (check != NULL && check->deadline_ms > limit_ms) {
+		uint64_t ms = check->deadline_ms - limit_ms;
 
 		tv.tv_sec = (time_t)(ms / 1000);
 		tv.tv_usec = (suseconds_t)(ms % 1000 * 1000);
@@ -657,27 +686,9 @@ watch_expiry(struct backend *b)
 static void
 expire(evutil_socket_t fd, short what, void *arg)
 {
-	struct backend *b = arg;
-	uint64_t now = engine_now_ms();
-	struct check *check;
-	bool late = false;
-
 	(void)fd;
 	(void)what;
-	pthread_mutex_lock(&b->engine->lock);
-	while ((check = TAILQ_FIRST(&b->passwords)) != NULL &&
-	    check->deadline_ms <= now) {
-		TAILQ_REMOVE(&b->passwords, check, link);
-		breaker_neither(&b->password_breaker);
-		check_answer(check, IDENTITY_UNKNOWN);
-		late = true;
-	}
-	pthread_mutex_unlock(&b->engine->lock);
-	if (late)
-		backend_alarm(b, ALARM_UNDECIDED, IDENTITY_WARNING,
-		    "a password is undecided: no connection was free in time");
-	check_deliver(b->engine);
-	backend_run(b);
+	backend_run(arg);
 }
 
 int
@@ -692,6 +703,7 @@ backend_start(struct backend *b)
 void
 backend_run(struct backend *b)
 {
+	drop_late(b);
 	while (b->active_count < b->max_connections) {
 		struct check *check = take(b);
 

@@ -75,6 +75,7 @@ struct result {
 	bool answered; /* by the server; not by a broken connection */
 	bool hung_up;  /* it closed instead of answering the login */
 	bool asked;    /* false: never, for a reason of ours */
+	bool sent;     /* the credentials were, and not answered */
 	char why[300];
 };
 

@@ -19,16 +19,30 @@
 #define ANSWER_MS 200
 
 static int
-make_tag(const char *backend, const struct login *login, const char *password,
-    size_t len, unsigned char tag_r[SECRET_TAG_LEN])
+make_tag(const char *backend, const char *address, const struct login *login,
+    const char *password, size_t len, unsigned char tag_r[SECRET_TAG_LEN])
 {
 	const struct secret_part parts[] = {
 		{ backend, strlen(backend) },
+		{ address, strlen(address) },
 		{ login->text, strlen(login->text) },
 		{ password, len },
 	};
 
-	return secret_tag(parts, 3, tag_r);
+	return secret_tag(parts, 4, tag_r);
+}
+
+/* A server that is told the client's address may decide by it: then answers
+ * are about that address only. */
+static int
+tag_of(const struct backend *b, const struct identity_password *q,
+    unsigned char tag_r[SECRET_TAG_LEN])
+{
+	char address[NETADDR_TEXT_MAX] = "";
+
+	if (b->forward_client && q->client != NULL)
+		netaddr_format(q->client, address);
+	return make_tag(b->name, address, q->login, q->password, q->len, tag_r);
 }
 
 void
@@ -38,7 +52,7 @@ identity_tag(const struct login *login, const char *password, size_t len,
 	static atomic_uint_fast64_t number;
 	uint64_t n;
 
-	if (make_tag("", login, password, len, tag_r) == 0)
+	if (make_tag("", "", login, password, len, tag_r) == 0)
 		return;
 	/* What cannot be compared is different from all others. */
 	n = atomic_fetch_add(&number, 1);
@@ -136,7 +150,7 @@ ask(struct backend *b, const struct identity_password *q, identity_done *done,
 	unsigned char tag[SECRET_TAG_LEN];
 	bool later = false;
 
-	if (make_tag(b->name, q->login, q->password, q->len, tag) != 0)
+	if (tag_of(b, q, tag) != 0)
 		return false;
 	pthread_mutex_lock(&engine->lock);
 	verdict_r->identity =

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The identity engine against a real Dovecot in a directory of its own.
 
-Needs root (Dovecot's processes change their user) and Dovecot 2.3; exits 77
+Arguments: names of cases (default: all). Needs root (Dovecot's processes change their user) and Dovecot 2.3; exits 77
 without. Nothing outside of the directory is written, and only loopback used.
 """
 import os
@@ -34,7 +34,6 @@ ssl_key = <{tls}/{cert}.key
 disable_plaintext_auth = yes
 auth_mechanisms = plain
 auth_master_user_separator = *
-auth_failure_delay = 0
 default_vsz_limit = 512M
 passdb {{
   driver = passwd-file
@@ -51,11 +50,7 @@ userdb {{
   args = username_format=%u {dir}/homes
   default_fields = uid=65534 gid=65534 home={dir}/mail/%u
 }}
-service anvil {{
-  unix_listener anvil-auth-penalty {{
-    mode = 0
-  }}
-}}
+{delays}
 service imap-login {{
   inet_listener imap {{
     port = {imap}
@@ -66,6 +61,14 @@ service imap-login {{
   }}
 }}
 """
+
+NO_DELAYS = """auth_failure_delay = 0
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}"""
+STOCK = 'login_trusted_networks = 127.0.0.0/8'
 
 USERS = """alice@example.test:{PLAIN}alicepw::::::
 bob@example.test:{PLAIN}bobpw::::::
@@ -97,10 +100,12 @@ class Dovecot:
         with open(self.path(name), 'w', encoding='utf-8') as file:
             file.write(text)
 
-    def start(self, cert='server', result_success='result_success = continue'):
+    def start(self, cert='server', result_success='result_success = continue',
+              delays=NO_DELAYS):
         self.write('dovecot.conf', CONFIG.format(
             dir=self.dir, tls=self.world.tls, cert=cert, imap=self.imap,
-            imaps=self.imaps, result_success=result_success))
+            imaps=self.imaps, result_success=result_success,
+            delays=delays))
         with open(self.path('out'), 'ab') as out:
             self.process = subprocess.Popen(
                 ['unshare', '--pid', '--fork', '--kill-child', '--',
@@ -258,7 +263,75 @@ def frozen_and_thawed(dovecot):
     assert freed < 100, f'identity_free() took {freed} ms'
 
 
-CASES = [everybody, the_self_test_knows_dovecot, wrong_master_password,
+PASSWORDS = [
+    ('alice@example.test', 'alicepw', 'verified'),
+    ('alice@example.test', 'alicePw', 'refused'),
+    ('alice@example.test', 'posternpw', 'refused'),
+    ('nobody@example.test', 'alicepw', 'refused'),
+    ('disabled@example.test', 'disabledpw', 'disabled'),
+    ('disabled@example.test', 'wrong', 'refused'),
+    ('elsewhere@example.test', 'netpw', 'refused'),
+    ('homeless@example.test', 'homelesspw', 'unknown'),
+    ('alice@example.org', 'alicepw', 'refused'),
+    # A master login in the user's clothes.
+    ('alice@example.test*postern', 'posternpw', 'refused'),
+]
+
+
+def passwords(dovecot):
+    dovecot.start()
+    for starttls in False, True:
+        for options in (), ('--forward',):
+            ask = dovecot.ask('--session-only', '--separator', '*', *options,
+                              starttls=starttls)
+            for login, password, want in PASSWORDS:
+                equal(ask.password(password, login, '192.0.2.1'), want,
+                      f'{login} {password} {options} STARTTLS {starttls}')
+            ask.end()
+
+
+def the_address_of_the_client_is_believed(dovecot):
+    dovecot.start(delays=NO_DELAYS + '\n' + STOCK)
+    for starttls in False, True:
+        ask = dovecot.ask('--session-only', '--forward', '--ttl', '1',
+                          starttls=starttls)
+        for address, want in ('192.0.2.7', 'verified'), \
+                ('198.51.100.7', 'refused'), ('2001:db8::7', 'refused'):
+            equal(ask.password('netpw', 'elsewhere@example.test', address),
+                  want, f'allow_nets and {address}')
+        ask.end()
+    assert 'rip=198.51.100.7' in dovecot.words(), dovecot.words()
+
+
+def the_penalty_follows_the_client(dovecot):
+    """With the stock penalty a server delays whoever guesses: that must not be
+    us. The guesses are made at once, so that they are delayed together."""
+    dovecot.start(delays=STOCK)
+
+    ask = dovecot.ask('--session-only', '--forward', '--ttl', '1',
+                      '--timeout', '6000')
+    equal(ask.pwload(6, 6, 'guess', '192.0.2.66')['refused'], 6, 'guesses')
+    for address in '192.0.2.77', '':
+        got, ms = ask.verify('alicepw', 'alice@example.test', address)
+        equal(got, 'verified', f'alice from {address}')
+        assert ms < 1000, f'alice from {address} waited {ms} ms'
+    got, ms = ask.verify('alicepw', 'alice@example.test', '192.0.2.66')
+    assert ms > 1500, f'alice from the place of the guesses waited {ms} ms'
+    ask.end()
+
+
+def offers(dovecot):
+    dovecot.start()
+    for starttls in False, True:
+        ask = dovecot.ask('--session-only', '--mechanisms', 'CRAM-MD5',
+                          starttls=starttls)
+        equal(ask.ready(), True, 'ready')
+        equal(ask.offers('CRAM-MD5'), False, 'CRAM-MD5')
+        ask.end()
+
+
+CASES = [passwords, the_address_of_the_client_is_believed,
+         the_penalty_follows_the_client, offers, everybody, the_self_test_knows_dovecot, wrong_master_password,
          master_passdb_without_continue, certificate_of_another_name,
          stopped_and_restarted, frozen_and_thawed]
 
@@ -270,6 +343,8 @@ def main():
         sys.exit(77)
     failed = 0
     for case in CASES:
+        if sys.argv[1:] and case.__name__ not in sys.argv[1:]:
+            continue
         with tempfile.TemporaryDirectory() as directory:
             os.chmod(directory, 0o755)
             dovecot = Dovecot(World(directory), directory)

@@ -87,6 +87,44 @@ class Ask:
     def verdict(self, login=ALICE):
         return self.ask(login)[0]
 
+    def verify(self, password='alicepw', login=ALICE, address=''):
+        """Like "verified remembered", and the milliseconds."""
+        self.tell(f'verify {login} {password} {address}')
+        words = self.next().split()
+        assert words[:2] == ['verdict', login], words
+        return ' '.join(words[2:-1]), float(words[-1])
+
+    def password(self, *which, **more):
+        return self.verify(*which, **more)[0]
+
+    def until_password(self, want, *which, **more):
+        end = time.monotonic() + PATIENCE
+        got = None
+        while time.monotonic() < end:
+            got = self.password(*which, **more)
+            if got == want:
+                return
+        raise AssertionError(f'{which}: got {got}, want {want}')
+
+    def pwload(self, at_once, count, password='pw', address=''):
+        """{'verified': n, ..., 'slowest': ms}"""
+        self.tell(f'pwload {at_once} {count} example.test {password} '
+                  f'{address}')
+        words = self.next().split()
+        assert words[0] == 'rate', words
+        return {key: float(value)
+                for key, value in zip(words[::2], words[1::2])}
+
+    def size(self):
+        """Threads and resident megabytes."""
+        self.tell('size')
+        words = self.next().split()
+        return int(words[1]), int(words[2]) / 1024
+
+    def offers(self, mechanism):
+        self.tell('offers ' + mechanism)
+        return self.next().split()[-1] == 'yes'
+
     def until(self, want, login=ALICE):
         end = time.monotonic() + PATIENCE
         got = None
@@ -106,6 +144,10 @@ class Ask:
 
     def end(self):
         """Milliseconds that identity_free() took."""
+        return self.end_counting()[0]
+
+    def end_counting(self):
+        """... and how many were called back meanwhile."""
         self.process.stdin.close()
         line = self.next()
         Ask.running.remove(self)
@@ -113,7 +155,7 @@ class Ask:
         self.reader.join()
         self.process.stdout.close()
         assert status == 0 and line.startswith('freed '), (status, line)
-        return float(line.split()[1])
+        return float(line.split()[1]), int(line.split()[2])
 
 
 def end_what_runs():
@@ -150,24 +192,24 @@ def equal(got, want, what):
         raise AssertionError(f'{what}: got {got!r}, want {want!r}')
 
 
-def secrets_heard(server):
-    """Did any connection, protected or not, carry our password?"""
+def secrets_heard(server, secret=b'posternpw'):
+    """Did any connection, protected or not, carry the password?"""
     heard = False
     for log in server.logs:
         for line in log['bytes'].split(b'\r\n'):
             for word in line.split():
                 try:
-                    heard |= b'posternpw' in base64.b64decode(
-                        word, validate=True)
+                    heard |= secret in base64.b64decode(word, validate=True)
                 except ValueError:
                     pass
-            heard |= b'posternpw' in line
+            heard |= secret in line
     return heard
 
 
 BIG = b'* OK ' + b'x' * (1 << 20)
 NO_IR = b'* OK hello\r\n'
 YES = b'TAG OK yes\r\n'
+OWN = {'alice': b'alicepw'}
 
 
 def ok(reply, **more):
@@ -314,6 +356,109 @@ BOXES = [
     ('literal', b'* STATUS {5}\r\nINBOX (MESSAGES 1)\r\nTAG OK x\r\n',
      'unknown'),
 ]
+
+
+# What the server says to a login with the user's own password, the verdict.
+PASSWORDS = [
+    ('OK', YES, 'verified'),
+    ('ok', b'TAG ok yes\r\n', 'verified'),
+    ('OK with capabilities', b'TAG OK [CAPABILITY IMAP4rev1 AUTH=X] in\r\n',
+     'verified'),
+    ('ALERT first', b'* NO [ALERT] hear\r\n' + YES, 'verified'),
+    ('AUTHENTICATIONFAILED', b'TAG NO [AUTHENTICATIONFAILED] x\r\n',
+     'refused'),
+    ('lower case code', b'TAG no [authenticationfailed]\r\n', 'refused'),
+    ('EXPIRED', b'TAG NO [EXPIRED] x\r\n', 'refused'),
+    ('AUTHORIZATIONFAILED', b'TAG NO [AUTHORIZATIONFAILED] x\r\n',
+     'refused'),
+    ('CONTACTADMIN', b'TAG NO [CONTACTADMIN] x\r\n', 'disabled'),
+    ('BYE, then NO with a code',
+     b'* BYE x\r\nTAG NO [AUTHENTICATIONFAILED] x\r\n', 'refused'),
+    ('text: authentication failure', b'TAG NO authentication failure\r\n',
+     'refused'),
+    ('text: Login failed: authentication failure',
+     b'TAG NO Login failed: authentication failure\r\n', 'refused'),
+    ('text: user not found', b'TAG NO user not found\r\n', 'refused'),
+    ('text: authorization failure', b'TAG NO authorization failure\r\n',
+     'disabled'),
+    ('text: account disabled', b'TAG NO account disabled\r\n', 'disabled'),
+    ('text: passphrase expired',
+     b'TAG NO passphrase expired, has to be reset\r\n', 'refused'),
+    ('text: passphrase locked', b'TAG NO passphrase locked\r\n', 'refused'),
+    ('text: no verifier',
+     b'TAG NO user exists, but no verifier for user\r\n', 'refused'),
+    ('LIMIT', b'TAG NO [LIMIT] x\r\n', 'unknown'),
+    ('INUSE', b'TAG NO [INUSE] x\r\n', 'unknown'),
+    ('UNAVAILABLE', b'TAG NO [UNAVAILABLE] x\r\n', 'unknown'),
+    ('PRIVACYREQUIRED', b'TAG NO [PRIVACYREQUIRED] x\r\n', 'unknown'),
+    ('SERVERBUG', b'TAG NO [SERVERBUG] x\r\n', 'unknown'),
+    ('ALERT', b'TAG NO [ALERT] x\r\n', 'unknown'),
+    ('THROTTLED', b'TAG NO [THROTTLED] x\r\n', 'unknown'),
+    ('REFERRAL', b'TAG NO [REFERRAL imap://x/] x\r\n', 'unknown'),
+    ('code without end', b'TAG NO [AUTHENTICATIONFAILED x\r\n', 'unknown'),
+    ('NO alone', b'TAG NO\r\n', 'unknown'),
+    ('text: generic failure', b'TAG NO generic failure\r\n', 'unknown'),
+    ('text: no memory available', b'TAG NO no memory available\r\n',
+     'unknown'),
+    ('text: remote authentication server unavailable',
+     b'TAG NO remote authentication server unavailable\r\n', 'unknown'),
+    ('text: overflowed buffer', b'TAG NO overflowed buffer\r\n', 'unknown'),
+    ('text with a tail', b'TAG NO authentication failure, retry\r\n',
+     'unknown'),
+    ('BAD', b'TAG BAD [AUTHENTICATIONFAILED] x\r\n', 'unknown'),
+    ('BYE, then OK', b'* BYE x\r\n' + YES, 'unknown'),
+    ('BYE and close', then_close(b'* BYE x\r\n'), 'unknown'),
+    ('close', close, 'unknown'),
+    ('half a line', then_close(b'TAG OK yes'), 'unknown'),
+    ('bare LF', b'TAG OK yes\n', 'unknown'),
+    ('wrong tag', b'A1 OK yes\r\n', 'unknown'),
+    ('the tag of ID', b'p0 OK yes\r\n', 'unknown'),
+    ('untagged OK', b'* OK yes\r\n', 'unknown'),
+    ('plus as an answer', b'+ go on\r\n', 'unknown'),
+    ('PREAUTH as an answer', b'TAG PREAUTH yes\r\n', 'unknown'),
+    ('endless lines', endless(b'* OK x\r\n' * 99), 'unknown'),
+    ('hang', hang, 'unknown'),
+]
+
+# What the server says to ID; a good password must verify all the same.
+ID_ANSWERS = [
+    ('OK', Script().id_answer),
+    ('NO', b'TAG NO x\r\n'),
+    ('BAD', b'TAG BAD what?\r\n'),
+    ('lines of its own', b'* ID ("name" "x")\r\n* OK x\r\nTAG OK x\r\n'),
+    ('octet by octet', drip(b'TAG OK x\r\n')),
+    ('nothing', b''),
+]
+
+
+def password_case(world, step, want):
+    server = world.server(Script(own=step))
+    try:
+        ask = world.ask([server], '--session-only', '--timeout', '400')
+        verdict, ms = ask.verify()
+        freed = ask.end()
+    finally:
+        server.close()
+    equal(verdict, want, 'verdict')
+    equal(secrets_heard(server, b'\0alice\0alicepw'), True, 'password heard')
+    equal([log['authzid'] for log in server.logs], [''], 'authzid')
+    assert ms < SOON and freed < SOON, (ms, freed)
+
+
+def id_case(world, step):
+    for more in ({}, {'greeting': NO_IR}, {'starttls': True}):
+        server = world.server(Script(passwords=OWN, id_answer=step, **more))
+        try:
+            ask = world.ask([server], '--session-only', '--forward')
+            equal(ask.password(address='2001:db8::1'), 'verified', more)
+            equal(ask.password('wrong'), 'refused', more)
+            ask.end()
+        finally:
+            server.close()
+        ids = [[line for line in log['lines'] if b' ID ' in line]
+               for log in server.logs]
+        equal(ids, [[b'p0 ID ("x-originating-ip" "2001:db8::1")'], []],
+              f'ID, with and without an address {more}')
 
 
 def script_case(world, script, want, secret):
@@ -684,6 +829,361 @@ class Cases:
             freed = ask.end()
             assert freed < SOON, f'identity_free() took {freed} ms'
 
+    # --- passwords ---
+
+    def own(self, **more):
+        """A server that knows alice's password, and no proxy."""
+        return self.server(Script(passwords=dict(OWN), **more))
+
+    def session(self, server, *options):
+        return self.world.ask([server], '--session-only', *options)
+
+    def without_a_proxy_nothing_is_asked_before_a_password(self):
+        server = self.own()
+        ask = self.session(server)
+        equal(ask.ready(0), True, 'ready at once')
+        verdict, ms = ask.ask()
+        equal(verdict, 'unknown', ALICE)
+        assert ms < 100, f'waited {ms} ms'
+        equal(server.logs, [], 'connections')
+        equal(ask.password(), 'verified', ALICE)
+        ask.end()
+
+    def passwords_that_are_never_asked(self):
+        server = self.own()
+        ask = self.session(server, '--domain', 'example.test', '--separator',
+                           '*')
+        for login in ('alice@example.org', 'alice', 'alice*bob@example.test'):
+            equal(ask.password(login=login), 'refused', login)
+        for password in 'a\x7fb', 'a\x01b', 'x' * 1025:
+            equal(ask.password(password), 'refused', password[:9])
+        equal(len(server.logs), 0, 'connections')
+        equal(ask.password('x' * 1024), 'refused', 'the longest')
+        equal(len(server.logs), 1, 'connections')
+        ask.end()
+
+    def a_verified_password_is_remembered(self):
+        server = self.own()
+        ask = self.session(server, '--ttl', '400', '--refused-ttl', '1')
+        equal(ask.password(), 'verified', 'first')
+        for _ in range(3):
+            equal(ask.password(), 'verified remembered', 'again')
+        equal(ask.password('alicepW'), 'refused', 'another one')
+        equal(ask.password(), 'verified remembered', 'after another one')
+        equal(len(server.logs), 2, 'connections')
+        # not for longer because it was asked for
+        server.script = Script()
+        ask.until_password('refused')
+        ask.end()
+
+    def a_refused_password_is_remembered_for_a_while(self):
+        server = self.own()
+        ask = self.session(server, '--refused-ttl', '300')
+        equal(ask.password('new'), 'refused', 'before the change')
+        equal(ask.password('new'), 'refused remembered', 'again')
+        server.script = Script(passwords={'alice': b'new'})
+        ask.until_password('verified', 'new')
+        ask.end()
+
+    def an_undecided_password_is_not_remembered(self):
+        server = self.own(own=b'TAG NO [UNAVAILABLE] x\r\n')
+        ask = self.session(server)
+        equal(ask.password(), 'unknown', 'unavailable')
+        server.script = Script(passwords=OWN)
+        equal(ask.password(), 'verified', 'available')
+        ask.end()
+
+    def a_changed_password_purges_only_itself(self):
+        server = self.own()
+        ask = self.session(server, '--ttl', '400')
+        equal(ask.password(), 'verified', 'old')
+        server.script = Script(passwords={'alice': b'new'})
+        ask.until_password('refused')
+        equal(ask.password('new'), 'verified', 'new')
+        equal(ask.password(), 'refused remembered', 'old')
+        equal(ask.password('new'), 'verified remembered', 'new')
+        ask.end()
+
+    def the_same_password_of_another_is_another(self):
+        server = self.own()
+        ask = self.session(server)
+        equal(ask.password(), 'verified', ALICE)
+        equal(ask.password(login='bob@example.test'), 'refused', 'bob')
+        # The lengths keep them apart, not a separator.
+        equal(ask.password('pw', login='alice@example.testalice'), 'refused',
+              'moved border')
+        ask.end()
+
+    def without_grace_nobody_verifies_who_cannot_be_asked(self):
+        server = self.own()
+        ask = self.session(server, '--ttl', '1')
+        equal(ask.password(), 'verified', 'before')
+        server.script = Script(own=b'TAG NO [UNAVAILABLE] x\r\n')
+        ask.until_password('unknown')
+        ask.end()
+
+    def with_grace_who_verified_before_still_does(self):
+        server = self.own()
+        ask = self.session(server, '--ttl', '1', '--refused-ttl', '1',
+                           '--grace', '60000', '--timeout', '300')
+        graced = 'verified remembered graced'
+        equal(ask.password(), 'verified', 'before')
+        server.script = Script(own=b'TAG NO [UNAVAILABLE] x\r\n')
+        ask.until_password(graced)
+        equal(ask.password('never seen'), 'unknown', 'another password')
+        ask.report('warning', 'verified before still does')
+        # also when the breaker is open, and nobody waits
+        server.script = Script(greeting=hang)
+        for _ in range(3):
+            equal(ask.password(), graced, 'hanging')
+        ask.report('alarm', 'about passwords', 'not asked for 1000 ms')
+        got, ms = ask.verify()
+        equal(got, graced, 'breaker open')
+        assert ms < 100, f'waited {ms} ms'
+        # a refusal ends the grace
+        server.script = Script()
+        ask.until_password('refused')
+        server.script = Script(own=b'TAG NO [UNAVAILABLE] x\r\n')
+        ask.until_password('unknown')
+        ask.end()
+
+    def grace_ends(self):
+        server = self.own()
+        ask = self.session(server, '--ttl', '1', '--grace', '400')
+        equal(ask.password(), 'verified', 'before')
+        server.script = Script(own=b'TAG NO [UNAVAILABLE] x\r\n')
+        ask.until_password('unknown')
+        ask.end()
+
+    def equal_passwords_are_asked_once(self):
+        server = self.own(delay=0.2)
+        ask = self.session(server)
+        ask.tell(f'manyverify 50 {ALICE} alicepw')
+        for _ in range(50):
+            equal(ask.next().split()[2], 'verified', ALICE)
+        equal(len(server.logs), 1, 'connections')
+        ask.end()
+
+    def a_guess_does_not_decide_for_the_owner(self):
+        """Both are under way at once; only equal passwords share."""
+        server = self.own(delay=0.3)
+        ask = self.session(server)
+        ask.tell('leave 3 example.test guess')
+        equal(ask.next(), 'left 3', 'under way')
+        ask.tell(f'manyverify 2 {ALICE} alicepw')
+        for _ in range(2):
+            equal(ask.next().split()[2], 'verified', ALICE)
+        equal(len(server.logs), 4, 'connections')
+        ask.end()
+
+    def a_hanging_server_is_given_up_in_time(self):
+        server = self.own(own=hang)
+        ask = self.session(server, '--timeout', '500')
+        got, ms = ask.verify()
+        equal(got, 'unknown', 'verdict')
+        assert 400 < ms < SOON, f'waited {ms} ms'
+        ask.end()
+
+    def ten_thousand_passwords_cost_memory_only(self):
+        """One connection that hangs; nothing moves but the clock. Beyond a
+        bound they are answered at once."""
+        server = self.own(own=hang)
+        ask = self.session(server, '--timeout', '60000', '--connections', '1')
+        ask.fds()
+        threads, before = ask.size()
+        ask.tell('pwload 20000 20000 example.test pw')
+        words = ask.next().split()
+        got = dict(zip(words[::2], map(float, words[1::2])))
+        equal(got['unknown'], 20000, 'undecided')
+        assert got['slowest'] < 8100, f'waited {got["slowest"]} ms'
+        more_threads, after = ask.size()
+        equal(more_threads, threads, 'threads')
+        assert after - before < 40, f'{before} MB became {after} MB'
+        ask.report('warning', 'no connection was free in time')
+        equal(len(server.logs), 1, 'connections')
+        server.script = Script(own=YES)
+        equal(ask.pwload(8, 100)['verified'], 100, 'afterwards')
+        ask.end()
+
+    def freeing_answers_everybody(self):
+        server = self.own(own=hang)
+        ask = self.session(server, '--timeout', '60000')
+        ask.tell('leave 5000 example.test pw')
+        equal(ask.next(), 'left 5000', 'under way')
+        freed, called_back = ask.end_counting()
+        equal(called_back, 5000, 'called back')
+        assert freed < SOON, f'identity_free() took {freed} ms'
+
+    def passwords_do_not_starve_questions_about_accounts(self):
+        server = self.server(Script(accounts=accounts(), own=hang))
+        ask = self.world.ask([server], '--connections', '4', '--timeout',
+                             '60000')
+        equal(ask.ready(), True, 'ready')
+        ask.tell('leave 5000 example.test pw')
+        equal(ask.next(), 'left 5000', 'under way')
+        got, ms = ask.ask()
+        equal(got, 'verified', ALICE)
+        assert ms < 1000, f'waited {ms} ms'
+        ask.end()
+
+    def a_broken_proxy_does_not_stop_passwords(self):
+        server = self.own(accounts=accounts())
+        ask = self.world.ask([server], '--password', 'old', '--mailbox', 'no')
+        for i in range(4):
+            equal(ask.verdict(f'x{i}@example.test'), 'unknown', 'proxy')
+        ask.report('alarm', 'not asked for 1000 ms')
+        equal(ask.password(), 'verified', 'good')
+        equal(ask.password('bad'), 'refused', 'bad')
+        ask.end()
+
+    def hanging_passwords_do_not_stop_the_proxy(self):
+        server = self.server(Script(accounts=accounts(), own=hang))
+        ask = self.world.ask([server], '--timeout', '300')
+        equal(ask.ready(), True, 'ready')
+        for i in range(4):
+            equal(ask.password(f'pw{i}'), 'unknown', 'hanging')
+        equal(ask.verdict(), 'verified', ALICE)
+        ask.end()
+
+    def the_breaker_of_passwords_opens_and_closes(self):
+        server = self.own(greeting=hang)
+        ask = self.session(server, '--timeout', '300')
+        for i in range(3):
+            equal(ask.password(f'pw{i}'), 'unknown', 'hanging')
+        ask.report('alarm', 'about passwords', 'not asked for 1000 ms')
+        asked = len(server.logs)
+        got, ms = ask.verify()
+        equal(got, 'unknown', 'open')
+        assert ms < 100, f'waited {ms} ms'
+        equal(len(server.logs), asked, 'connections while it is open')
+        server.script = Script(passwords=OWN)
+        ask.until_password('verified')
+        ask.report('info', 'about passwords again')
+        ask.end()
+
+    def an_answer_is_about_one_address_if_the_server_is_told(self):
+        for option, want in ((), 1), (('--forward',), 3):
+            server = self.own()
+            ask = self.session(server, *option)
+            for address in '192.0.2.1', '192.0.2.2', '', '192.0.2.1':
+                got = ask.password(address=address)
+                equal(got.split()[0], 'verified', address)
+            ask.end()
+            equal(len(server.logs), want, f'connections {option}')
+
+    def what_a_stranger_brings_about_does_not_open_the_breaker(self):
+        for own in (hang, close, b'TAG NO [UNAVAILABLE] x\r\n',
+                    b'TAG NO [LIMIT] x\r\n', b'TAG BAD x\r\n'):
+            server = self.own(own=own)
+            ask = self.session(server, '--timeout', '300')
+            for i in range(4):
+                equal(ask.password(f'pw{i}'), 'unknown', own)
+            server.script = Script(passwords=OWN)
+            equal(ask.password(), 'verified', own)
+            ask.end()
+
+    def a_refused_canary_makes_refusals_undecided(self):
+        server = self.own(accounts=accounts())
+        ask = self.world.ask([server], '--canary', 'canary@example.test',
+                             '--refused-ttl', '1')
+        ask.report('alarm', 'canary is refused')
+        equal(ask.password('bad'), 'unknown', 'bad')
+        equal(ask.password(), 'verified', 'good')
+        server.script = Script(accounts=accounts(canary=YES), passwords=OWN)
+        ask.report('info', 'canary is verified')
+        equal(ask.password('bad'), 'refused', 'bad')
+        ask.end()
+
+    def the_next_url_is_asked_about_a_password(self):
+        live = self.own()
+        for dead in (self.server(Script(greeting=hang)),
+                     self.own(own=close), self.server(cert='other')):
+            ask = self.world.ask([dead, live], '--session-only', '--timeout',
+                                 '1000')
+            equal(ask.password(), 'verified', 'good')
+            ask.end()
+        first = self.own(own=b'TAG NO [AUTHENTICATIONFAILED]\r\n')
+        ask = self.world.ask([first, live], '--session-only')
+        equal(ask.password(), 'refused', 'the first one decided')
+        ask.end()
+
+    def id_is_not_sent_unasked(self):
+        server = self.own()
+        ask = self.session(server)
+        equal(ask.password(address='192.0.2.1'), 'verified', 'good')
+        ask.end()
+        equal(len(server.logs[0]['lines']), 1, 'commands')
+
+    def a_server_that_repeats_the_password_is_not_quoted(self):
+        def parrot(conn):
+            conn.say(b'* NO ' + conn.log['lines'][-1] + b'\r\nTAG BAD ' +
+                     conn.log['lines'][-1] + b'\r\n')
+        for more in {}, {'greeting': NO_IR}:
+            server = self.own(own=parrot, **more)
+            ask = self.session(server, '--trace')
+            equal(ask.password('averylongpassword'), 'unknown', 'verdict')
+            ask.report('repeats the password')
+            ask.end()
+            shown = base64.b64encode(b'\0alice\0averylongpassword')[4:12]
+            bad = [line for line in ask.reports if shown.decode() in line or
+                   'averylong' in line]
+            equal(bad, [], 'reports with the password')
+
+    def every_step_can_be_watched(self):
+        server = self.own()
+        ask = self.session(server, '--trace', '--forward')
+        equal(ask.password(address='192.0.2.1'), 'verified', 'good')
+        for words in (('asking imaps://localhost', 'as alice'), ('TLSv1.',),
+                      ('server: * OK [CAPABILITY',),
+                      ('postern: p0 ID', '192.0.2.1'),
+                      ('postern: p1 AUTHENTICATE PLAIN (password not shown)',),
+                      ('server: p1 OK',), ('result: verified',)):
+            ask.report('report trace', *words)
+        ask.end()
+
+    def what_is_offered(self):
+        words = b'IMAP4rev1 AUTH=PLAIN auth=scram-sha-256 AUTH=SCRAM-SHA-1-PLUS'
+        for more in ({'greeting': b'* OK [CAPABILITY ' + words + b'] x\r\n'},
+                     {'greeting': NO_IR, 'capability': (
+                         b'* CAPABILITY ' + words + b'\r\nTAG OK x\r\n')},
+                     {'starttls': True, 'capability': (
+                         b'* CAPABILITY STARTTLS ' + words +
+                         b'\r\nTAG OK x\r\n')}):
+            server = self.own(**more)
+            ask = self.session(server, '--mechanisms',
+                               'SCRAM-SHA-256,SCRAM-SHA-1')
+            equal(ask.ready(), True, 'ready')
+            for name, want in (('SCRAM-SHA-256', True), ('PLAIN', False),
+                               ('SCRAM-SHA-1', False), ('CRAM-MD5', False)):
+                equal(ask.offers(name), want, f'{name} {more}')
+            ask.end()
+            equal([log['authcid'] for log in server.logs], [None], 'logins')
+
+    def what_is_not_known_is_not_offered(self):
+        for step in (b'* BYE x\r\n', hang, b'* PREAUTH x\r\n'):
+            server = self.own(greeting=step)
+            ask = self.session(server, '--mechanisms', 'CRAM-MD5',
+                               '--timeout', '300')
+            ask.report('warning', 'which mechanisms are offered')
+            equal(ask.ready(0), False, 'ready')
+            equal(ask.offers('CRAM-MD5'), False, 'offered')
+            server.script = Script(greeting=(
+                b'* OK [CAPABILITY AUTH=CRAM-MD5] x\r\n'))
+            equal(ask.ready(), True, 'ready')
+            equal(ask.offers('CRAM-MD5'), True, 'offered')
+            ask.end()
+
+    def an_offer_that_changed_is_heard_by_the_way(self):
+        server = self.own(greeting=(
+            b'* OK [CAPABILITY AUTH=PLAIN AUTH=CRAM-MD5] x\r\n'))
+        ask = self.session(server, '--mechanisms', 'CRAM-MD5')
+        equal(ask.ready(), True, 'ready')
+        equal(ask.offers('CRAM-MD5'), True, 'before')
+        server.script = Script(passwords=OWN)
+        equal(ask.password(), 'verified', ALICE)
+        equal(ask.offers('CRAM-MD5'), False, 'after')
+        ask.end()
+
     def descriptors_do_not_leak(self):
         server = self.server(ok(YES))
         ask = self.world.ask([server])
@@ -706,13 +1206,18 @@ def all_cases(world):
             script_case(world, s, w, p)
     for name, step, want in BOXES:
         yield 'INBOX: ' + name, lambda s=step, w=want: box_case(world, s, w)
+    for name, step, want in PASSWORDS:
+        yield 'password: ' + name, lambda s=step, w=want: \
+            password_case(world, s, w)
+    for name, step in ID_ANSWERS:
+        yield 'ID: ' + name, lambda s=step: id_case(world, s)
     for cert, words in (('other', 'SSL'), ('expired', 'expired'),
                         ('rogue', 'certificate')):
         yield 'certificate: ' + cert, certificate_case(world, cert, words)
     more = Cases(world)
     for name in [n for n, f in vars(Cases).items()
                  if callable(f) and n[0] != '_']:
-        if name not in ('server', 'done'):
+        if name not in ('server', 'done', 'own', 'session'):
             def case(method=getattr(more, name)):
                 try:
                     method()

@@ -14,7 +14,7 @@
  *                        verdict LOGIN VERDICT [remembered] [graced] MS
  *   manyverify N LOGIN PASSWORD
  *                        asks N times at once; N verdict lines
- *   pwload N COUNT DOMAIN PASSWORD
+ *   pwload N COUNT DOMAIN PASSWORD [ADDRESS]
  *                        N at a time for u0@DOMAIN ... ; rate PER_SECOND,
  *                        verdicts, the slowest MS
  *   leave N DOMAIN PASSWORD
@@ -172,6 +172,7 @@ struct pwload {
 	double slowest;
 	const char *domain;
 	const char *password;
+	struct netaddr client;
 };
 
 static void
@@ -248,14 +249,13 @@ run_verify(unsigned int n, const char *login_text, const char *password,
 static void
 verify_next(struct pwload *load)
 {
-	const struct netaddr client = { .family = NETADDR_NONE };
 	struct login login;
 
 	(void)snprintf(login.text, sizeof(login.text), "u%u@%.200s",
 	    load->next++, load->domain);
 	load->under_way++;
 	(void)pthread_mutex_unlock(&lock);
-	verify_one(&login, load->password, &client, load, &load->left);
+	verify_one(&login, load->password, &load->client, load, &load->left);
 	(void)pthread_mutex_lock(&lock);
 }
 
@@ -332,26 +332,27 @@ count_fds(void)
 static bool
 obey_about_passwords(const char *line)
 {
-	char text[LOGIN_MAX + 1], password[SASL_PASSWORD_MAX + 1];
+	char text[LOGIN_MAX + 1], password[SASL_PASSWORD_MAX + 2];
 	char address[64] = "-";
 	unsigned int a, b;
 
-	if (sscanf(line, "verify %255s %1024s %63s", text, password, address) >=
+	if (sscanf(line, "verify %255s %1025s %63s", text, password, address) >=
 	    2) {
 		run_verify(1, text, password, address);
-	} else if (sscanf(line, "manyverify %u %255s %1024s", &a, text,
+	} else if (sscanf(line, "manyverify %u %255s %1025s", &a, text,
 		       password) == 3) {
 		run_verify(a, text, password, "-");
-	} else if (sscanf(line, "pwload %u %u %255s %1024s", &a, &b, text,
-		       password) == 4) {
+	} else if (sscanf(line, "pwload %u %u %255s %1025s %63s", &a, &b, text,
+		       password, address) >= 4) {
 		struct pwload load = {
 			.count = b,
 			.domain = text,
 			.password = password,
 		};
 
+		(void)netaddr_parse(address, &load.client);
 		run_pwload(a, &load);
-	} else if (sscanf(line, "leave %u %255s %1024s", &a, text, password) ==
+	} else if (sscanf(line, "leave %u %255s %1025s", &a, text, password) ==
 	    3) {
 		leave_alone(a, text, password);
 	} else if (sscanf(line, "offers %63s", address) == 1) {
