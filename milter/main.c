@@ -2,7 +2,7 @@
 /*
  * postern(8): the daemon's life from its options to its end. Threads: this one
  * waits for signals, one is libmilter's listener, one reloads and tends; the
- * log and the identity engine bring their own.
+ * log, the identity engine and the SASL service bring their own.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -20,6 +20,7 @@
 #include "milter/filter.h"
 #include "milter/process.h"
 #include "milter/socket.h"
+#include "service/service.h"
 
 #define TEND_SECONDS 5
 #define STOP_MS      500 /* from SIGTERM to the end, at most */
@@ -34,6 +35,7 @@ struct daemon {
 	struct conf *conf; /* a copy of its own: the gate's may be reloaded */
 	char *file;        /* absolute */
 	struct gate *gate;
+	struct service *service;
 	pthread_t server;
 	pthread_t tender;
 	atomic_bool failed;
@@ -229,6 +231,7 @@ stop(struct daemon *d, const struct conf *conf)
 	atomic_store(&d->stopping, true);
 	process_notify("STOPPING=1");
 	tell_tender(d, false, false);
+	service_stop(&d->service);
 	if (process_thread(&stopper, stop_server, NULL) == 0)
 		(void)pthread_detach(stopper);
 	(void)clock_gettime(CLOCK_REALTIME, &next);
@@ -265,6 +268,7 @@ open_gate(const struct daemon *d, const struct process_identity *identity)
 		fail(EX_OSERR, "out of memory");
 	if (process_drop_privileges(identity, &e) != 0)
 		fail(EX_NOPERM, e.text);
+	process_forbid_core();
 	conf = load(d->file, false);
 	if (conf == NULL)
 		fail(EX_CONFIG, "the configuration cannot be read as its user");
@@ -272,7 +276,11 @@ open_gate(const struct daemon *d, const struct process_identity *identity)
 	if (rules == NULL)
 		fail(EX_OSERR, e.text);
 	gate = gate_new(rules, log);
-	if (gate == NULL || log_start(log) != 0)
+	if (gate == NULL)
+		fail(EX_OSERR, "out of memory");
+	if (gate_open_store(gate, &e) != 0)
+		fail(EX_UNAVAILABLE, e.text);
+	if (log_start(log) != 0)
 		fail(EX_OSERR, "out of memory");
 	return gate;
 }
@@ -291,11 +299,15 @@ live(struct daemon *d)
 	if (process_thread(&d->tender, tend, d) != 0 ||
 	    process_thread(&d->server, serve, d) != 0)
 		fail(EX_OSERR, "cannot start a thread");
+	if (service_start(d->service, d->gate) != 0)
+		fail(EX_OSERR, "cannot start the SASL service");
 	process_release(conf->log == LOG_TARGET_STDERR);
 	process_notify("READY=1");
 	wait_for_end(d);
 	stop(d, conf);
 	gate_tend(d->gate, true);
+	if (gate_store(d->gate) != NULL)
+		(void)store_flush(gate_store(d->gate), STOP_MS);
 	log_event(log, LOG_LEVEL_INFO, "stopped");
 	log_flush(log);
 }
@@ -334,6 +346,10 @@ main(int argc, char **argv)
 		fail(EX_OSERR, e.text);
 	if (socket_open(d.conf, &identity, &e) != 0)
 		fail(EX_UNAVAILABLE, e.text);
+	if (service_open(d.conf, &d.service, &e) != 0) {
+		socket_remove(d.conf);
+		fail(EX_UNAVAILABLE, e.text);
+	}
 	d.gate = open_gate(&d, &identity);
 	process_identity_clear(&identity);
 	live(&d);

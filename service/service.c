@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The doors' house: sockets opened while there are the rights to, one thread
+ * with one event loop for all of them, an orderly end. Nothing on that thread
+ * may wait for anything but its events.
+ */
+#include "service/service.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "service/door.h"
+#include "service/dovecot.h"
+#include "service/listen.h"
+#include "service/saslauthd.h"
+
+#define PEERS_MAX 4096
+
+struct service {
+	struct house house;
+	struct door *doors;
+	size_t door_count;
+	struct event *wake;
+	struct event *end;
+	int end_fd;
+	bool started;
+	pthread_t thread;
+};
+
+static const struct protocol *
+protocol_of(enum sasl_protocol protocol)
+{
+	switch (protocol) {
+	case SASL_PROTOCOL_DOVECOT:
+		return &dovecot_protocol;
+	case SASL_PROTOCOL_SASLAUTHD:
+		return &saslauthd_protocol;
+	}
+	return NULL;
+}
+
+/* -1: there is no such group. */
+static int
+find_group(const char *name, gid_t *group_r)
+{
+	const struct group *gr;
+
+	*group_r = (gid_t)-1;
+	if (*name == '\0')
+		return 0;
+	gr = getgrnam(name);
+	if (gr == NULL)
+		return -1;
+	*group_r = gr->gr_gid;
+	return 0;
+}
+
+static int
+open_socket(struct door *d, const struct conf_sasl *sasl, struct err *e)
+{
+	struct err why;
+	gid_t group = (gid_t)-1;
+
+	if (listen_unix_path(sasl->listen) != NULL &&
+	    find_group(sasl->socket_group, &group) != 0) {
+		err_set(e, "sasl \"%s\": there is no group \"%s\"", sasl->name,
+		    sasl->socket_group);
+		return -1;
+	}
+	d->fd = listen_open(sasl->listen, sasl->socket_mode, group, &why);
+	if (d->fd < 0)
+		err_set(e, "sasl \"%s\": %s", sasl->name, why.text);
+	return d->fd < 0 ? -1 : 0;
+}
+
+static int
+open_door(struct service *s, const struct conf_sasl *sasl, struct err *e)
+{
+	struct door *d = &s->doors[s->door_count];
+
+	*d = (struct door){ .house = &s->house,
+		.protocol = protocol_of(sasl->protocol),
+		.fd = -1 };
+	s->door_count++;
+	d->title = strdup(sasl->name);
+	d->address = strdup(sasl->listen);
+	if (d->title == NULL || d->address == NULL) {
+		err_set(e, "out of memory");
+		return -1;
+	}
+	return open_socket(d, sasl, e);
+}
+
+int
+service_open(const struct conf *conf, struct service **service_r, struct err *e)
+{
+	struct service *s = calloc(1, sizeof(*s));
+
+	*service_r = NULL;
+	if (s == NULL) {
+		err_set(e, "out of memory");
+		return -1;
+	}
+	s->end_fd = -1;
+	TAILQ_INIT(&s->house.peers);
+	s->doors = calloc(conf->sasl_count + 1, sizeof(*s->doors));
+	if (s->doors == NULL)
+		err_set(e, "out of memory");
+	for (size_t i = 0; s->doors != NULL && i < conf->sasl_count; i++) {
+		if (open_door(s, &conf->sasls[i], e) != 0) {
+			service_stop(&s);
+			return -1;
+		}
+	}
+	if (s->doors == NULL) {
+		service_stop(&s);
+		return -1;
+	}
+	*service_r = s;
+	return 0;
+}
+
+static void
+on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	handover_drain(arg);
+}
+
+static void
+on_end(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)event_base_loopbreak(arg);
+}
+
+static void *
+run(void *arg)
+{
+	struct service *s = arg;
+	struct peer *p;
+
+	handover_enter(s->house.handover);
+	(void)event_base_dispatch(s->house.base);
+	while ((p = TAILQ_FIRST(&s->house.peers)) != NULL)
+		peer_free(p);
+	return NULL;
+}
+
+/* Half of the descriptors at most: the milter's sessions and IMAP need some. */
+static size_t
+peer_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+	    limit.rlim_cur / 2 >= PEERS_MAX)
+		return PEERS_MAX;
+	return (size_t)limit.rlim_cur / 2;
+}
+
+static int
+make_loop(struct service *s)
+{
+	struct house *h = &s->house;
+
+	h->peer_max = peer_limit();
+	h->base = event_base_new();
+	h->handover = handover_new();
+	s->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (h->base == NULL || h->handover == NULL || s->end_fd < 0)
+		return -1;
+	s->wake = event_new(h->base, handover_fd(h->handover),
+	    EV_READ | EV_PERSIST, on_wake, h->handover);
+	s->end = event_new(h->base, s->end_fd, EV_READ, on_end, h->base);
+	if (s->wake == NULL || s->end == NULL ||
+	    event_add(s->wake, NULL) != 0 || event_add(s->end, NULL) != 0)
+		return -1;
+	for (size_t i = 0; i < s->door_count; i++) {
+		if (door_open(&s->doors[i]) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
+service_start(struct service *s, struct gate *gate)
+{
+	sigset_t all, before;
+	int rc;
+
+	if (s->door_count == 0)
+		return 0;
+	s->house.gate = gate;
+	if (make_loop(s) != 0)
+		return -1;
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&s->thread, NULL, run, s);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	s->started = rc == 0;
+	return rc == 0 ? 0 : -1;
+}
+
+static void
+stop_thread(struct service *s)
+{
+	const uint64_t one = 1;
+
+	if (!s->started)
+		return;
+	(void)!write(s->end_fd, &one, sizeof(one));
+	(void)pthread_join(s->thread, NULL);
+}
+
+void
+service_stop(struct service **service)
+{
+	struct service *s = *service;
+
+	if (s == NULL)
+		return;
+	stop_thread(s);
+	for (size_t i = 0; i < s->door_count; i++) {
+		const char *address = s->doors[i].address;
+
+		if (s->doors[i].fd >= 0 && listen_unix_path(address) != NULL)
+			(void)unlink(listen_unix_path(address));
+		door_close(&s->doors[i]);
+	}
+	if (s->wake != NULL)
+		event_free(s->wake);
+	if (s->end != NULL)
+		event_free(s->end);
+	handover_close(&s->house.handover);
+	if (s->end_fd >= 0)
+		(void)close(s->end_fd);
+	if (s->house.base != NULL)
+		event_base_free(s->house.base);
+	free(s->doors);
+	free(s);
+	*service = NULL;
+}
