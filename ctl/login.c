@@ -7,6 +7,7 @@
  */
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -23,8 +24,7 @@
 #include "policy/sasl.h"
 
 /* The engine ends an attempt itself long before. */
-#define PATIENCE_S        (IDENTITY_ATTEMPT_MS / 1000 + 4)
-#define SELFTEST_PATIENCE 15000
+#define PATIENCE_S (IDENTITY_ATTEMPT_MS / 1000 + 4)
 
 /* What the engine's thread hands over. */
 struct outcome {
@@ -315,14 +315,18 @@ try_password(struct trial *t, const struct rules *rules)
 	return say_verdict(t, rules, wait_for_verdict(&t->outcome));
 }
 
-static bool
-any_proxy(const struct conf *conf)
+/* How long the servers that are asked by proxy may take; 0: none is. */
+static uint64_t
+proxy_patience(const struct conf *conf)
 {
+	uint64_t longest = 0;
+
 	for (size_t i = 0; i < conf->imap_count; i++) {
-		if (has_source(&conf->imaps[i], VERIFY_PROXY))
-			return true;
+		if (has_source(&conf->imaps[i], VERIFY_PROXY) &&
+		    conf->imaps[i].timeout_ms > longest)
+			longest = conf->imaps[i].timeout_ms;
 	}
-	return false;
+	return longest;
 }
 
 /* Starts an engine as the daemon's, but one that tells what it does. Takes
@@ -331,6 +335,7 @@ static int
 ask_imap(struct trial *t, struct conf *conf)
 {
 	struct log *log = log_new(LOG_TARGET_STDERR, LOG_FORMAT_TEXT);
+	uint64_t patience = proxy_patience(conf);
 	struct rules *rules = NULL;
 	struct err e = { "out of memory" };
 	int rc = CTL_FINDING;
@@ -339,7 +344,7 @@ ask_imap(struct trial *t, struct conf *conf)
 		conf_free(&conf);
 	} else {
 		log_set_level(log, LOG_LEVEL_WARNING);
-		if (any_proxy(conf))
+		if (patience > 0)
 			(void)printf("the servers that are asked by proxy are "
 				     "tested first:\n");
 		rules = rules_new_traced(conf, log, print_step, NULL, &e);
@@ -347,7 +352,7 @@ ask_imap(struct trial *t, struct conf *conf)
 	if (rules == NULL) {
 		(void)fprintf(stderr, "posternctl: %s\n", e.text);
 	} else {
-		(void)rules_wait_ready(rules, SELFTEST_PATIENCE);
+		(void)rules_wait_ready(rules, patience);
 		rc = try_password(t, rules);
 	}
 	rules_free(&rules);
