@@ -12,7 +12,7 @@
 
 /* How long a forgetting is remembered, so that proofs which wait in the memory
  * of another process do not come back. */
-#define FORGOTTEN_MS (60u * 60 * 1000)
+#define FORGOTTEN_NS (UINT64_C(3600) * 1000000000)
 /* A proof so far in the future was made by a clock that was wrong. */
 #define FUTURE_MS (24u * 60 * 60 * 1000)
 /* A look at the file's next part: that many seen, that many removed, so many
@@ -57,7 +57,7 @@ put_time(const struct store *store, MDB_txn *txn, struct record_key *key,
 /* Did some process forget it after it was put? */
 static bool
 was_forgotten(const struct store *store, MDB_txn *txn,
-    const struct overlay_item *item, uint64_t now)
+    const struct overlay_item *item, uint64_t now_ns)
 {
 	struct record_key key = item->key;
 	const uint8_t *nul = memchr(key.octets, '\0', key.len);
@@ -66,7 +66,7 @@ was_forgotten(const struct store *store, MDB_txn *txn,
 	key.octets[0] = RECORD_FORGOTTEN;
 	for (;;) {
 		if (get_time(store, txn, &key, &time) == MDB_SUCCESS &&
-		    item->put_ms <= time && time <= now)
+		    item->put_ns <= time && time <= now_ns)
 			return true;
 		/* and then the one of the login */
 		if (nul == NULL || key.octets[key.len - 1] == '\0')
@@ -77,16 +77,17 @@ was_forgotten(const struct store *store, MDB_txn *txn,
 
 static int
 put_item(struct store *store, MDB_txn *txn, struct overlay_item *item,
-    uint64_t now, bool *full)
+    uint64_t now_ns, bool *full)
 {
 	uint64_t time;
 	int rc;
 
-	if (was_forgotten(store, txn, item, now))
+	if (was_forgotten(store, txn, item, now_ns))
 		return MDB_SUCCESS;
 	rc = get_time(store, txn, &item->key, &time);
 	/* another process saw a later one */
-	if (rc == MDB_SUCCESS && time >= item->time_ms && time <= now)
+	if (rc == MDB_SUCCESS && time >= item->time_ms &&
+	    time <= now_ns / 1000000)
 		return MDB_SUCCESS;
 	if (rc == MDB_NOTFOUND) {
 		MDB_stat stat_of;
@@ -106,7 +107,7 @@ put_item(struct store *store, MDB_txn *txn, struct overlay_item *item,
 int
 change_put(struct store *store, struct overlay_item *items, size_t count)
 {
-	uint64_t now = clock_real_ms();
+	uint64_t now = clock_real_ns();
 	MDB_txn *txn = NULL;
 	bool full = false;
 	int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
@@ -115,11 +116,12 @@ change_put(struct store *store, struct overlay_item *items, size_t count)
 		return rc;
 	for (size_t i = 0; i < count && rc == MDB_SUCCESS; i++)
 		rc = put_item(store, txn, &items[i], now, &full);
-	if (rc == MDB_SUCCESS) {
+	if (rc == MDB_SUCCESS)
 		rc = mdb_txn_commit(txn);
-		return rc == MDB_SUCCESS && full ? MDB_MAP_FULL : rc;
-	}
-	mdb_txn_abort(txn);
+	else
+		mdb_txn_abort(txn);
+	if (rc == MDB_SUCCESS)
+		return full ? MDB_MAP_FULL : rc;
 	for (size_t i = 0; i < count; i++)
 		items[i].serial = 0;
 	return rc;
@@ -184,7 +186,7 @@ change_forget(struct store *store, struct forget_request *request)
 	else
 		rc = delete_all(store, txn, &key, &count);
 	if (rc == MDB_SUCCESS)
-		rc = put_time(store, txn, &mark, clock_real_ms());
+		rc = put_time(store, txn, &mark, clock_real_ns());
 	if (rc == MDB_SUCCESS)
 		rc = mdb_txn_commit(txn);
 	else
@@ -199,7 +201,7 @@ change_forget(struct store *store, struct forget_request *request)
 struct look {
 	uint64_t ttl_ms;
 	uint64_t now_ms;
-	uint64_t real_ms;
+	uint64_t real_ns;
 	struct {
 		struct record_key key;
 		struct record_value value;
@@ -212,7 +214,7 @@ static bool
 is_expired(const struct look *look, const MDB_val *key, const MDB_val *data)
 {
 	const char *kind = key->mv_data;
-	uint64_t time, now = look->now_ms, ttl = look->ttl_ms;
+	uint64_t time;
 
 	if (kind[0] == RECORD_VERSION)
 		return false;
@@ -220,11 +222,12 @@ is_expired(const struct look *look, const MDB_val *key, const MDB_val *data)
 	if (record_value_parse(key->mv_data, key->mv_size, data->mv_data,
 		data->mv_size, &time) != 0)
 		return true;
-	if (kind[0] == RECORD_FORGOTTEN) {
-		now = look->real_ms;
-		ttl = FORGOTTEN_MS;
-	}
-	return time > now ? time - now > FUTURE_MS : now - time > ttl;
+	if (kind[0] == RECORD_FORGOTTEN)
+		return time > look->real_ns ||
+		    look->real_ns - time > FORGOTTEN_NS;
+	if (time > look->now_ms)
+		return time - look->now_ms > FUTURE_MS;
+	return look->now_ms - time > look->ttl_ms;
 }
 
 static void
@@ -316,7 +319,7 @@ change_expire(struct store *store, uint64_t ttl_ms, uint64_t now_ms)
 	     round++) {
 		look->ttl_ms = ttl_ms;
 		look->now_ms = now_ms;
-		look->real_ms = clock_real_ms();
+		look->real_ns = clock_real_ns();
 		rc = look_on(store, look);
 		if (rc == MDB_SUCCESS && look->count > 0)
 			rc = remove_found(store, look);

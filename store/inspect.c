@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,27 @@
  * circles takes no disk. */
 #define INSPECT_WALL_MS     20000
 #define INSPECT_CPU_SECONDS 10
+
+/* LMDB 0.9's head of a page; an overflow page has a number of pages where
+ * others have lower and upper. */
+struct page {
+	size_t number;
+	uint16_t pad;
+	uint16_t flags;
+	uint16_t lower; /* here the list of nodes ends */
+	uint16_t upper; /* here the nodes begin */
+};
+#define PAGE_BRANCH   1
+#define PAGE_LEAF     2
+#define PAGE_OVERFLOW 4
+
+struct node {
+	uint16_t low; /* of the data's size */
+	uint16_t high;
+	uint16_t flags; /* in a branch, part of a page's number */
+	uint16_t key_size;
+};
+#define NODE_BIG 1 /* the data is the number of an overflow page */
 
 struct walk {
 	int out;
@@ -86,6 +108,21 @@ check(const struct walk *w, int rc, const char *what)
 	verdict(w, 'D', "%s: %s", what, mdb_strerror(rc));
 }
 
+/* The state that the numbers speak of, while others may be writing. */
+static void
+begin(struct walk *w, MDB_env *env, MDB_envinfo *info)
+{
+	for (int tries = 0; tries < 1000; tries++) {
+		check(w, mdb_txn_begin(env, NULL, MDB_RDONLY, &w->txn),
+		    "begin");
+		check(w, mdb_env_info(env, info), "info");
+		if (mdb_txn_id(w->txn) == info->me_last_txnid)
+			return;
+		mdb_txn_abort(w->txn);
+	}
+	verdict(w, 'F', "it does not stand still");
+}
+
 static void
 open_file(struct walk *w)
 {
@@ -102,8 +139,7 @@ open_file(struct walk *w)
 	    mdb_env_open(env, w->path, MDB_NOSUBDIR | MDB_NOTLS | MDB_RDONLY,
 		0600),
 	    "open");
-	check(w, mdb_txn_begin(env, NULL, MDB_RDONLY, &w->txn), "begin");
-	check(w, mdb_env_info(env, &info), "info");
+	begin(w, env, &info);
 	check(w, mdb_env_stat(env, &stat_of), "stat");
 	w->page_size = stat_of.ms_psize;
 	w->last_page = info.me_last_pgno;
@@ -146,8 +182,6 @@ walk_free_list(struct walk *w)
 			verdict(w, 'D', "a free list of no form");
 		memcpy(&txn, key.mv_data, sizeof(txn));
 		memcpy(&count, data.mv_data, sizeof(count));
-		/* a reader may see the list of a younger transaction's making
-		 */
 		if (txn > w->last_txn || count >= data.mv_size / sizeof(page))
 			verdict(w, 'D', "a free list of no sense");
 		for (size_t i = 1; i <= count; i++) {
@@ -164,21 +198,91 @@ walk_free_list(struct walk *w)
 	mdb_cursor_close(cursor);
 }
 
-/* A page begins with its number, by which LMDB will free it one day. */
+/* Where the first page is: any record's page knows its own number. */
 static void
-check_page(struct walk *w, const void *data)
+find_base(struct walk *w, const void *data)
 {
 	const char *page =
 	    (const char *)data - ((uintptr_t)data & (w->page_size - 1));
 	size_t number;
 
 	memcpy(&number, page, sizeof(number));
-	if (number < 2 || number > w->last_page || is_free(w, number))
+	if (number < 2 || number > w->last_page)
 		verdict(w, 'D', "a page numbered %zu", number);
-	if (w->base == NULL)
-		w->base = page - number * w->page_size;
-	if (w->base + number * w->page_size != page)
-		verdict(w, 'D', "a page wrongly numbered %zu", number);
+	w->base = page - number * w->page_size;
+}
+
+/* The nodes fill the page from its end to where it says they begin. */
+static void
+check_nodes(const struct walk *w, const char *page, const struct page *p)
+{
+	size_t used = 0, count = (p->lower - sizeof(*p)) / sizeof(uint16_t);
+
+	for (size_t i = 0; i < count; i++) {
+		struct node node;
+		uint16_t at;
+		size_t size;
+
+		memcpy(&at, page + sizeof(*p) + i * sizeof(at), sizeof(at));
+		if (at < p->upper || at + sizeof(node) > w->page_size)
+			verdict(w, 'D', "a node outside of page %zu",
+			    p->number);
+		memcpy(&node, page + at, sizeof(node));
+		size = sizeof(node) + node.key_size;
+		if (p->flags == PAGE_LEAF && (node.flags & ~NODE_BIG) != 0)
+			verdict(w, 'D', "a node of no kind in page %zu",
+			    p->number);
+		if (p->flags == PAGE_LEAF)
+			size += (node.flags & NODE_BIG) != 0
+			    ? sizeof(size_t)
+			    : (size_t)node.low | (size_t)node.high << 16;
+		size += size % 2;
+		if (at + size > w->page_size)
+			verdict(w, 'D', "a node beyond page %zu", p->number);
+		used += size;
+	}
+	if (used != w->page_size - p->upper)
+		verdict(w, 'D', "nodes that overlap in page %zu", p->number);
+}
+
+/* LMDB will work by what the page says of itself. The number of pages. */
+static size_t
+check_page(const struct walk *w, size_t number)
+{
+	const char *page = w->base + number * w->page_size;
+	struct page p;
+	uint32_t pages;
+
+	memcpy(&p, page, sizeof(p));
+	if (p.number != number)
+		verdict(w, 'D', "page %zu takes itself for %zu", number,
+		    p.number);
+	if (p.flags == PAGE_OVERFLOW) {
+		memcpy(&pages, page + offsetof(struct page, lower),
+		    sizeof(pages));
+		if (pages == 0 || pages > w->last_page + 1 - number)
+			verdict(w, 'D', "too much in page %zu", number);
+		return pages;
+	}
+	if ((p.flags != PAGE_LEAF && p.flags != PAGE_BRANCH) ||
+	    p.lower < sizeof(p) || p.lower % 2 != 0 || p.lower > p.upper ||
+	    p.upper > w->page_size)
+		verdict(w, 'D', "a bad head of page %zu", number);
+	check_nodes(w, page, &p);
+	return 1;
+}
+
+/* All pages that are in use. */
+static void
+walk_pages(const struct walk *w)
+{
+	int major = 0, minor = 0;
+
+	(void)mdb_version(&major, &minor, NULL);
+	if (major != 0 || minor != 9 || w->base == NULL)
+		return; /* they may look otherwise */
+	for (size_t i = 2; i <= w->last_page;)
+		i += is_free(w, i) ? 1 : check_page(w, i);
 }
 
 static void
@@ -224,7 +328,8 @@ walk_records(struct walk *w)
 	    MDB_SUCCESS) {
 		if (++count > stat_of.ms_entries)
 			break;
-		check_page(w, key.mv_data);
+		if (w->base == NULL)
+			find_base(w, key.mv_data);
 		check_record(w, &key, &data);
 		if (last.mv_data != NULL &&
 		    mdb_cmp(w->txn, dbi, &last, &key) >= 0)
@@ -279,6 +384,7 @@ run_child(const char *path, size_t map_bytes, int out)
 	open_file(&w);
 	walk_free_list(&w);
 	walk_records(&w);
+	walk_pages(&w);
 	verdict(&w, 'S', "sound");
 }
 

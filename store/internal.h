@@ -131,8 +131,7 @@ void trouble_report(struct store *store, struct trouble *trouble,
 void trouble_over(struct store *store, struct trouble *trouble,
     const char *text);
 
-/* CLOCK_MONOTONIC and CLOCK_REALTIME. */
 uint64_t clock_mono_ms(void);
-uint64_t clock_real_ms(void);
+uint64_t clock_real_ns(void);
 
 #endif

@@ -15,7 +15,7 @@
 struct entry {
 	UT_hash_handle hh;
 	uint64_t time_ms;
-	uint64_t put_ms;
+	uint64_t put_ns;
 	uint64_t serial;
 	size_t len;
 	uint8_t key[];
@@ -74,7 +74,7 @@ find(const struct overlay *overlay, const struct record_key *key)
 
 int
 overlay_put(struct overlay *overlay, const struct record_key *key,
-    uint64_t time_ms, uint64_t put_ms, bool *lost_r)
+    uint64_t time_ms, uint64_t put_ns, bool *lost_r)
 {
 	struct entry *entry = find(overlay, key);
 
@@ -91,7 +91,7 @@ overlay_put(struct overlay *overlay, const struct record_key *key,
 	}
 	memset(&entry->hh, 0, sizeof(entry->hh));
 	entry->time_ms = time_ms;
-	entry->put_ms = put_ms;
+	entry->put_ns = put_ns;
 	entry->serial = ++overlay->serial;
 	HASH_ADD_KEYPTR(hh, overlay->entries, entry->key, key->len, entry);
 	if (entry->hh.tbl == NULL) {
@@ -130,7 +130,7 @@ overlay_copy(const struct overlay *overlay, struct overlay_item *items,
 		memcpy(item->key.octets, entry->key, entry->len);
 		item->key.len = entry->len;
 		item->time_ms = entry->time_ms;
-		item->put_ms = entry->put_ms;
+		item->put_ns = entry->put_ns;
 		item->serial = entry->serial;
 	}
 	return count;

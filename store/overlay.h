@@ -18,7 +18,7 @@ struct overlay;
 struct overlay_item {
 	struct record_key key;
 	uint64_t time_ms;
-	uint64_t put_ms; /* this host's clock when it was put */
+	uint64_t put_ns; /* this host's clock when it was put */
 	uint64_t serial;
 };
 
@@ -32,7 +32,7 @@ size_t overlay_count(const struct overlay *overlay);
 /* Keeps one more; the oldest makes room for it, and lost_r says so. -1: no
  * memory. */
 int overlay_put(struct overlay *overlay, const struct record_key *key,
-    uint64_t time_ms, uint64_t put_ms, bool *lost_r);
+    uint64_t time_ms, uint64_t put_ns, bool *lost_r);
 
 bool overlay_find(const struct overlay *overlay, const struct record_key *key,
     uint64_t *time_ms_r);

@@ -12,6 +12,7 @@
  * What stands in the file, octet by octet.
  *   key    kind, login, NUL, then nothing or the family (4 or 6) and address
  *   value  time in ms (8 octets, big-endian), check sum of key and time (4);
+ *          the time of a forgetting is in ns;
  *          what a later version appends is not looked at
  * A login has no NUL, so that no login's records begin like another's.
  */

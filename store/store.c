@@ -141,7 +141,7 @@ store_proof_put(struct store *store, const struct login *login,
 	}
 	record_key_make(RECORD_PROOF, login, addr, &key);
 	(void)pthread_mutex_lock(&store->lock);
-	rc = overlay_put(store->overlay, &key, now_ms, clock_real_ms(), &lost);
+	rc = overlay_put(store->overlay, &key, now_ms, clock_real_ns(), &lost);
 	atomic_store(&store->pending, overlay_count(store->overlay));
 	if (store->due_ms == 0)
 		writer_wake(store, clock_mono_ms() + GATHER_MS);

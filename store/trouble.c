@@ -11,25 +11,22 @@
 
 #define REPEAT_MS 60000
 
-static uint64_t
-clock_ms(clockid_t clock)
+uint64_t
+clock_mono_ms(void)
 {
 	struct timespec now;
 
-	(void)clock_gettime(clock, &now);
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 uint64_t
-clock_mono_ms(void)
+clock_real_ns(void)
 {
-	return clock_ms(CLOCK_MONOTONIC);
-}
+	struct timespec now;
 
-uint64_t
-clock_real_ms(void)
-{
-	return clock_ms(CLOCK_REALTIME);
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 __attribute__((format(printf, 3, 0))) static void
