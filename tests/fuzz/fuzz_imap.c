@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Feeds the words of an IMAP server to dialogue_feed(). Of the first octet, bit
- * 0 asks for the mailbox and bit 1 leaves the greeting out (STARTTLS); the
- * second octet seeds the sizes of the pieces ('0': octet by octet). An oracle
- * that only searches the text says which outcomes are possible at all.
+ * 0 asks for the mailbox, bit 1 leaves the greeting out (STARTTLS), bit 2 asks
+ * about alice's own password, bit 3 tells her address and bit 6 only asks what
+ * is offered; the second octet seeds the sizes of the pieces ('0': octet by
+ * octet). An oracle that only searches the text says which outcomes are
+ * possible at all.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -14,6 +16,8 @@
 #include "identity/dialogue.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define ID "p0 ID (\"x-originating-ip\" \"192.0.2.1\")\r\n"
 
 #define REQUIRE(condition) \
  ((condition) ? (void)0 : broken(#condition, __LINE__))
@@ -39,7 +43,8 @@ has_line(const char *text, size_t len, const char *words)
 	return false;
 }
 
-/* What we say is one line, and nothing that the server chose. */
+/* What we say is one line, with ID's before it or not, and nothing that the
+ * server chose. */
 static void
 take_pending(struct dialogue *d, unsigned int *commands)
 {
@@ -49,6 +54,11 @@ take_pending(struct dialogue *d, unsigned int *commands)
 	if (bytes == NULL)
 		return;
 	REQUIRE(!dialogue_is_over(d));
+	if (*commands == 0 && strncmp(bytes, ID, strlen(ID)) == 0) {
+		dialogue_sent(d, strlen(ID));
+		bytes = dialogue_pending(d, &len);
+		REQUIRE(bytes != NULL);
+	}
 	REQUIRE(len > 2 && memcmp(bytes + len - 2, "\r\n", 2) == 0);
 	REQUIRE(memchr(bytes, '\r', len - 2) == NULL);
 	REQUIRE(memchr(bytes, '\n', len - 2) == NULL);
@@ -62,8 +72,11 @@ check_outcome(const struct dialogue *d, const char *text, size_t len)
 {
 	REQUIRE(dialogue_is_over(d));
 	REQUIRE(strlen(d->why) < sizeof(d->why));
-	for (size_t i = 0; d->secret[i] != '\0'; i++)
-		REQUIRE(d->secret[i] == '\0');
+	REQUIRE(d->secret[0] == '\0');
+	REQUIRE(d->listed || d->offers == 0);
+	if (d->aim == DIALOGUE_OFFERS)
+		REQUIRE(d->outcome == DIALOGUE_UNDECIDED &&
+		    d->answered == d->listed);
 	switch (d->outcome) {
 	case DIALOGUE_VERIFIED:
 		REQUIRE(has_line(text, len, "p1 OK"));
@@ -76,6 +89,9 @@ check_outcome(const struct dialogue *d, const char *text, size_t len)
 			has_line(text, len, "p2 NO ")));
 		break;
 	case DIALOGUE_CREDENTIAL:
+		REQUIRE(d->aim == DIALOGUE_ACCOUNT);
+		REQUIRE(has_line(text, len, "p1 NO "));
+		break;
 	case DIALOGUE_BUSY:
 		REQUIRE(has_line(text, len, "p1 NO "));
 		break;
@@ -102,6 +118,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	question.mailbox = (data[0] & 1) != 0;
 	question.greeted = (data[0] & 2) != 0;
+	if ((data[0] & 4) != 0)
+		question.aim = DIALOGUE_PASSWORD;
+	if ((data[0] & 8) != 0)
+		(void)netaddr_parse("192.0.2.1", &question.client);
+	if ((data[0] & 64) != 0)
+		question.aim = DIALOGUE_OFFERS;
 	seed = data[1] - (unsigned int)'0';
 	text = (const char *)data + 2;
 	len = size - 2;

@@ -26,6 +26,11 @@
 #define AUTH    "p1 AUTHENTICATE PLAIN\r\n"
 #define STATUS  "p2 STATUS INBOX (MESSAGES)\r\n"
 
+/* base64 of "\0alice\0secret" */
+#define OWN    "AGFsaWNlAHNlY3JldA=="
+#define OWN_IR "p1 AUTHENTICATE PLAIN " OWN "\r\n"
+#define ID     "p0 ID (\"x-originating-ip\" \"192.0.2.1\")\r\n"
+
 static const struct dialogue_question alice = {
 	.account = "alice",
 	.user = "postern",
@@ -119,6 +124,85 @@ static const struct row {
 	/* clang-format on */
 };
 
+/* The same with alice's own password; client: her address is told. */
+static const struct own_row {
+	bool client;
+	bool greeted;
+	const char *says[4];
+	enum dialogue_outcome outcome;
+	bool answered;
+	const char *heard;
+} own_rows[] = {
+	/* clang-format off */
+	{ false, false, { IR, "p1 OK\r\n" }, DIALOGUE_VERIFIED, true, OWN_IR },
+	{ false, false, { NO_IR, "+ \r\n", "p1 OK x\r\n" }, DIALOGUE_VERIFIED, true, AUTH OWN "\r\n" },
+	{ false, true, { "+\r\n", "p1 OK x\r\n" }, DIALOGUE_VERIFIED, true, AUTH OWN "\r\n" },
+	{ true, false, { IR, "p0 OK x\r\np1 OK x\r\n" }, DIALOGUE_VERIFIED, true, ID OWN_IR },
+	{ true, false, { IR, "* ID NIL\r\np0 NO x\r\n", "p1 OK x\r\n" }, DIALOGUE_VERIFIED, true, ID OWN_IR },
+	{ true, false, { IR, "p0 BAD x\r\np1 NO [AUTHENTICATIONFAILED]\r\n" }, DIALOGUE_REFUSED, true, ID OWN_IR },
+	{ true, false, { IR, "p1 OK x\r\n" }, DIALOGUE_VERIFIED, true, ID OWN_IR },
+	{ true, false, { NO_IR, "p0 BAD x\r\n+ \r\n", "p1 OK x\r\n" }, DIALOGUE_VERIFIED, true, ID AUTH OWN "\r\n" },
+	{ true, false, { NO_IR, "+ \r\n", "p0 BAD x\r\np1 OK x\r\n" }, DIALOGUE_VERIFIED, true, ID AUTH OWN "\r\n" },
+	{ true, true, { "* ID NIL\r\np0 OK\r\n+ \r\n", "p1 OK x\r\n" }, DIALOGUE_VERIFIED, true, ID AUTH OWN "\r\n" },
+	{ true, false, { IR, "p0 OK x\r\np0 OK x\r\np1 OK x\r\n" }, DIALOGUE_UNDECIDED, false, ID OWN_IR },
+	{ true, false, { IR, "p0 OK x\r\n" }, DIALOGUE_UNDECIDED, false, ID OWN_IR },
+	{ true, false, { IR "p0 OK x\r\n" }, DIALOGUE_UNDECIDED, false, "" },
+	{ false, false, { IR, "p0 OK x\r\np1 OK x\r\n" }, DIALOGUE_UNDECIDED, false, OWN_IR },
+
+	{ false, false, { IR, "p1 NO [AUTHENTICATIONFAILED] x\r\n" }, DIALOGUE_REFUSED, true, OWN_IR },
+	{ false, false, { IR, "p1 NO [EXPIRED] x\r\n" }, DIALOGUE_REFUSED, true, OWN_IR },
+	{ false, false, { IR, "p1 NO [AUTHORIZATIONFAILED] x\r\n" }, DIALOGUE_REFUSED, true, OWN_IR },
+	{ false, false, { IR, "p1 NO [CONTACTADMIN] x\r\n" }, DIALOGUE_DISABLED, true, OWN_IR },
+	{ false, false, { IR, "p1 NO [LIMIT] x\r\n" }, DIALOGUE_BUSY, true, OWN_IR },
+	{ false, false, { IR, "p1 NO [INUSE] x\r\n" }, DIALOGUE_BUSY, true, OWN_IR },
+	{ false, false, { IR, "p1 NO [UNAVAILABLE] x\r\n" }, DIALOGUE_UNDECIDED, true, OWN_IR },
+	{ false, false, { IR, "p1 NO [NONEXISTENT] x\r\n" }, DIALOGUE_UNDECIDED, true, OWN_IR },
+	{ false, false, { IR, "p1 NO authentication failure\r\n" }, DIALOGUE_REFUSED, true, OWN_IR },
+	{ false, false, { IR, "p1 NO Login failed: authentication failure\r\n" }, DIALOGUE_REFUSED, true, OWN_IR },
+	{ false, false, { IR, "p1 NO authorization failure\r\n" }, DIALOGUE_DISABLED, true, OWN_IR },
+	{ false, false, { IR, "p1 NO passphrase locked\r\n" }, DIALOGUE_REFUSED, true, OWN_IR },
+	{ false, false, { IR, "p1 NO passphrase expired, has to be reset\r\n" }, DIALOGUE_REFUSED, true, OWN_IR },
+	{ false, false, { IR, "p1 NO user exists, but no verifier for user\r\n" }, DIALOGUE_REFUSED, true, OWN_IR },
+	{ false, false, { IR, "p1 NO generic failure\r\n" }, DIALOGUE_UNDECIDED, true, OWN_IR },
+	{ false, false, { IR, "p1 NO authentication failure.\r\n" }, DIALOGUE_UNDECIDED, true, OWN_IR },
+	{ false, false, { IR, "p1 BAD authentication failure\r\n" }, DIALOGUE_UNDECIDED, true, OWN_IR },
+	{ false, false, { IR, "* NO [AUTHENTICATIONFAILED]\r\n" }, DIALOGUE_UNDECIDED, false, OWN_IR },
+	{ false, false, { IR, "* BYE x\r\np1 OK x\r\n" }, DIALOGUE_UNDECIDED, true, OWN_IR },
+	{ false, false, { NO_IR, "p1 NO [AUTHENTICATIONFAILED]\r\n" }, DIALOGUE_UNDECIDED, false, AUTH },
+	{ false, false, { "* PREAUTH x\r\n", "p1 OK x\r\n" }, DIALOGUE_UNDECIDED, false, "" },
+	/* clang-format on */
+};
+
+#define CRAM SASL_BIT(SASL_CRAM_MD5)
+#define S1   SASL_BIT(SASL_SCRAM_SHA_1)
+#define ASKS "p3 CAPABILITY\r\n"
+
+/* Which mechanisms are offered? */
+static const struct offer_row {
+	bool greeted;
+	const char *says[2];
+	bool listed;
+	unsigned int offers;
+	const char *heard;
+} offer_rows[] = {
+	/* clang-format off */
+	{ false, { "* OK [CAPABILITY AUTH=CRAM-MD5 auth=scram-sha-1] x\r\n" }, true, CRAM | S1, "" },
+	{ false, { "* OK [CAPABILITY AUTH=PLAIN AUTH=LOGIN] AUTH=CRAM-MD5\r\n" }, true, 0, "" },
+	{ false, { "* OK [CAPABILITY AUTH=SCRAM-SHA-1-PLUS XAUTH=CRAM-MD5 AUTH=CRAM-MD5X CRAM-MD5] x\r\n" }, true, 0, "" },
+	{ false, { "* OK [CAPABILITY AUTH=CRAM-MD5xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx] x\r\n" }, true, 0, "" },
+	{ false, { NO_IR, "* CAPABILITY IMAP4rev1 AUTH=CRAM-MD5\r\n" }, true, CRAM, ASKS },
+	{ true, { "* CAPABILITY IMAP4rev1 AUTH=CRAM-MD5\r\n" }, true, CRAM, ASKS },
+	{ true, { "* OK x\r\n* CAPABILITY\r\n" }, true, 0, ASKS },
+	{ false, { NO_IR "* CAPABILITY AUTH=CRAM-MD5\r\n" }, false, 0, ASKS },
+	{ false, { NO_IR, "p3 OK done\r\n" }, false, 0, ASKS },
+	{ false, { NO_IR, "p3 NO x\r\n" }, false, 0, ASKS },
+	{ false, { NO_IR, "p1 OK x\r\n" }, false, 0, ASKS },
+	{ false, { NO_IR, "+ \r\n" }, false, 0, ASKS },
+	{ false, { "* PREAUTH [CAPABILITY AUTH=CRAM-MD5] x\r\n" }, false, 0, "" },
+	{ false, { "* BYE [CAPABILITY AUTH=CRAM-MD5] x\r\n" }, false, 0, "" },
+	/* clang-format on */
+};
+
 /* Sends all that is pending, and keeps it. */
 static void
 listen_to(struct dialogue *d, char *heard, size_t size)
@@ -135,20 +219,16 @@ listen_to(struct dialogue *d, char *heard, size_t size)
 	dialogue_sent(d, len);
 }
 
-/* What is said in one row goes into the dialogue before anything is sent. */
+/* What is said in one go goes into the dialogue before anything is sent. */
 static void
-play(const struct row *row, size_t piece, struct dialogue *d, char *heard,
-    size_t size)
+play(const struct dialogue_question *q, const char *const *says, size_t count,
+    size_t piece, struct dialogue *d, char *heard, size_t size)
 {
-	struct dialogue_question q = alice;
-
-	q.mailbox = row->mailbox;
-	q.greeted = row->greeted;
 	heard[0] = '\0';
-	assert_int_equal(dialogue_start(d, &q), 0);
+	assert_int_equal(dialogue_start(d, q), 0);
 	listen_to(d, heard, size);
-	for (size_t i = 0; i < ARRAY_LEN(row->says); i++) {
-		const char *text = row->says[i];
+	for (size_t i = 0; i < count; i++) {
+		const char *text = says[i];
 
 		while (text != NULL && *text != '\0') {
 			size_t n = strlen(text);
@@ -163,10 +243,11 @@ play(const struct row *row, size_t piece, struct dialogue *d, char *heard,
 	assert_true(dialogue_is_over(d));
 }
 
+static const size_t pieces[] = { 1, 2, 7, 100000 };
+
 static void
 only_a_tagged_answer_decides(void **state)
 {
-	static const size_t pieces[] = { 1, 2, 7, 100000 };
 	static struct dialogue d;
 	char heard[1000];
 	unsigned int wrong = 0;
@@ -175,8 +256,12 @@ only_a_tagged_answer_decides(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		for (size_t j = 0; j < ARRAY_LEN(pieces); j++) {
 			const struct row *row = &rows[i];
+			struct dialogue_question q = alice;
 
-			play(row, pieces[j], &d, heard, sizeof(heard));
+			q.mailbox = row->mailbox;
+			q.greeted = row->greeted;
+			play(&q, row->says, ARRAY_LEN(row->says), pieces[j], &d,
+			    heard, sizeof(heard));
 			if (d.outcome == row->outcome &&
 			    d.answered == row->answered &&
 			    strcmp(heard, row->heard) == 0)
@@ -191,6 +276,126 @@ only_a_tagged_answer_decides(void **state)
 		}
 	}
 	assert_int_equal(wrong, 0);
+}
+
+static void
+an_own_password_has_a_table_of_its_own(void **state)
+{
+	static struct dialogue d;
+	char heard[1000];
+	unsigned int wrong = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(own_rows); i++) {
+		for (size_t j = 0; j < ARRAY_LEN(pieces); j++) {
+			const struct own_row *row = &own_rows[i];
+			struct dialogue_question q = {
+				.aim = DIALOGUE_PASSWORD,
+				.account = "alice",
+				.password = "secret",
+				.mailbox = true, /* never asked for */
+				.greeted = row->greeted,
+			};
+
+			if (row->client)
+				(void)netaddr_parse("192.0.2.1", &q.client);
+			play(&q, row->says, ARRAY_LEN(row->says), pieces[j], &d,
+			    heard, sizeof(heard));
+			if (d.outcome == row->outcome &&
+			    d.answered == row->answered &&
+			    strcmp(heard, row->heard) == 0)
+				continue;
+			wrong++;
+			print_error("own row %zu \"%s\" by %zu: got %d %d "
+				    "\"%s\" (%s), want %d %d \"%s\"\n",
+			    i, row->says[1] == NULL ? "" : row->says[1],
+			    pieces[j], (int)d.outcome, d.answered, heard, d.why,
+			    (int)row->outcome, row->answered, row->heard);
+		}
+	}
+	assert_int_equal(wrong, 0);
+}
+
+static void
+only_a_list_is_an_offer(void **state)
+{
+	static struct dialogue d;
+	char heard[1000];
+	unsigned int wrong = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(offer_rows); i++) {
+		for (size_t j = 0; j < ARRAY_LEN(pieces); j++) {
+			const struct offer_row *row = &offer_rows[i];
+			const struct dialogue_question q = {
+				.aim = DIALOGUE_OFFERS,
+				.greeted = row->greeted,
+			};
+
+			play(&q, row->says, ARRAY_LEN(row->says), pieces[j], &d,
+			    heard, sizeof(heard));
+			if (d.listed == row->listed &&
+			    d.answered == row->listed &&
+			    d.offers == row->offers &&
+			    d.outcome == DIALOGUE_UNDECIDED &&
+			    strcmp(heard, row->heard) == 0)
+				continue;
+			wrong++;
+			print_error("offer row %zu by %zu: got %d %x \"%s\" "
+				    "(%s), want %d %x \"%s\"\n",
+			    i, pieces[j], d.listed, d.offers, heard, d.why,
+			    row->listed, row->offers, row->heard);
+		}
+	}
+	assert_int_equal(wrong, 0);
+}
+
+/* A login hears of the offers by the way. */
+static void
+a_greeting_tells_what_is_offered(void **state)
+{
+	static struct dialogue d;
+	char heard[1000];
+	const char *const says[] = {
+		"* OK [CAPABILITY SASL-IR AUTH=PLAIN AUTH=CRAM-MD5] x\r\n",
+		"p1 OK [CAPABILITY AUTH=SCRAM-SHA-1] x\r\n",
+	};
+
+	(void)state;
+	play(&alice, says, ARRAY_LEN(says), 1000, &d, heard, sizeof(heard));
+	assert_int_equal(d.outcome, DIALOGUE_VERIFIED);
+	assert_true(d.listed);
+	assert_int_equal(d.offers, CRAM);
+}
+
+static void
+keep_words(void *arg, const char *text)
+{
+	char *words = arg;
+	size_t n = strlen(words);
+
+	(void)snprintf(words + n, 1000 - n, "%s\n", text);
+}
+
+static void
+no_words_repeat_a_password(void **state)
+{
+	static struct dialogue d;
+	char heard[1000], words[1000] = "";
+	struct dialogue_question q = alice;
+	const char *const says[] = {
+		IR,
+		"* NO what is " SECRET "?\r\np1 BAD " SECRET "\r\n",
+	};
+
+	(void)state;
+	q.trace = keep_words;
+	q.trace_arg = words;
+	play(&q, says, ARRAY_LEN(says), 1000, &d, heard, sizeof(heard));
+	assert_null(strstr(d.why, "Bvc3Rlcm4A"));
+	assert_null(strstr(words, "Bvc3Rlcm4A"));
+	assert_non_null(strstr(words, "(password not shown)"));
+	assert_non_null(strstr(d.why, "repeats the password"));
 }
 
 static void
@@ -280,7 +485,8 @@ secrets_are_forgotten(void **state)
 	const struct row *row = &rows[2];
 
 	(void)state;
-	play(row, 1000, &d, heard, sizeof(heard));
+	play(&alice, row->says, ARRAY_LEN(row->says), 1000, &d, heard,
+	    sizeof(heard));
 	assert_non_null(strstr(heard, SECRET));
 	for (size_t i = 0; i + 8 < sizeof(d); i++)
 		assert_int_not_equal(memcmp((const char *)&d + i, SECRET, 8),
@@ -292,6 +498,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_a_tagged_answer_decides),
+		cmocka_unit_test(an_own_password_has_a_table_of_its_own),
+		cmocka_unit_test(only_a_list_is_an_offer),
+		cmocka_unit_test(a_greeting_tells_what_is_offered),
+		cmocka_unit_test(no_words_repeat_a_password),
 		cmocka_unit_test(a_nul_ends_everything),
 		cmocka_unit_test(a_server_without_end_is_cut_off),
 		cmocka_unit_test(what_must_not_reach_the_wire_does_not),
