@@ -156,11 +156,12 @@ work(struct store *store)
 		rc2 = forget(store);
 		rc = rc == MDB_SUCCESS ? rc2 : rc;
 	}
-	store->writing_since_ms = 0;
-	(void)pthread_cond_broadcast(&store->done);
+	/* told before anybody goes on who waited for it */
 	(void)pthread_mutex_unlock(&store->lock);
 	tell(store, rc);
 	(void)pthread_mutex_lock(&store->lock);
+	store->writing_since_ms = 0;
+	(void)pthread_cond_broadcast(&store->done);
 }
 
 static void *
