@@ -135,6 +135,23 @@ json_has_the_same_keys(void **state)
 	json_decref(object);
 }
 
+/* A login attempt; the two warnings never meet. */
+static void
+a_graced_password_is_warned_of(void **state)
+{
+	struct record r = plain;
+	char line[RECORD_MAX];
+
+	(void)state;
+	record_format(LOG_FORMAT_TEXT, &r, line);
+	assert_null(strstr(line, "warning="));
+	r.graced = true;
+	record_format(LOG_FORMAT_TEXT, &r, line);
+	assert_non_null(strstr(line, " warning=graced-password"));
+	record_format(LOG_FORMAT_JSON, &r, line);
+	assert_non_null(strstr(line, "\"warning\":\"graced-password\""));
+}
+
 static void
 replies_are_ascii_and_of_one_class(void **state)
 {
@@ -218,6 +235,7 @@ main(void)
 		cmocka_unit_test(hostile_values_stay_values),
 		cmocka_unit_test(long_values_are_cut_and_marked),
 		cmocka_unit_test(json_has_the_same_keys),
+		cmocka_unit_test(a_graced_password_is_warned_of),
 		cmocka_unit_test(replies_are_ascii_and_of_one_class),
 		cmocka_unit_test(repeats_are_counted_and_none_is_lost),
 	};

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "conf/load.h"
+#include "gate/auth.h"
 #include "gate/session.h"
 
 /* glibc's own allocator under its other names */
@@ -194,7 +195,9 @@ static const char site[] =
     "senders { check = \"envelope\" own = {\"%u@%d\"} }\n"
     "imap \"main\" { url = {\"imaps://a.example.org\", "
     "\"imap://b.example.org\"} domains = {\"example.org\"} }\n"
-    "imap \"rest\" { url = \"imaps://c.example.org\" domains = {\"*\"} }\n";
+    "imap \"rest\" { url = \"imaps://c.example.org\" domains = {\"*\"} }\n"
+    "sasl \"mta\" { listen = \"unix:/run/p/sasl\" "
+    "pass_through = {\"SCRAM-SHA-256\"} }\n";
 
 static struct conf *
 load(void)
@@ -222,7 +225,8 @@ is_complete(const struct conf *conf, long n)
 	    domainset_count(p->local_domains) != 2 || p->listener_count != 2 ||
 	    p->mechanism_count != 2 || strcmp(p->realm, "example.org") != 0 ||
 	    conf->imap_count != 2 || conf->imaps[0].url_count != 2 ||
-	    conf->imaps[0].domain_count != 1 ||
+	    conf->imaps[0].domain_count != 1 || conf->sasl_count != 1 ||
+	    conf->sasls[0].pass_through != SASL_BIT(SASL_SCRAM_SHA_256) ||
 	    p->switches.sender_check != SENDER_CHECK_ENVELOPE ||
 	    p->tls_min_bits != 128)
 		fail_msg("allocation %ld failed and the policy is shorter", n);
@@ -377,12 +381,184 @@ no_allocation_failure_permits(void **state)
 	gate_free(&gate);
 }
 
+/* --- login attempts --- */
+
+static struct {
+	identity_relay_event *event;
+	void *arg;
+} relayed;
+
+static void
+verify_at_once(struct identity_engine *engine,
+    const struct identity_password *question, identity_done *done, void *arg)
+{
+	struct identity_verdict verdict = {
+		.identity =
+		    question->len == 4 ? IDENTITY_VERIFIED : IDENTITY_REFUSED,
+	};
+
+	(void)engine;
+	done(arg, &verdict);
+}
+
+static bool
+offer_all(struct identity_engine *engine, enum sasl_mechanism mechanism)
+{
+	(void)engine;
+	(void)mechanism;
+	return true;
+}
+
+static struct identity_relay *
+relay_begin(struct identity_engine *engine, enum sasl_mechanism mechanism,
+    const struct login *login, const char *initial,
+    const struct netaddr *client, identity_relay_event *event, void *arg)
+{
+	(void)engine;
+	(void)mechanism;
+	(void)login;
+	(void)initial;
+	(void)client;
+	relayed.event = event;
+	relayed.arg = arg;
+	return (struct identity_relay *)&relayed;
+}
+
+static void
+relay_respond(struct identity_relay *relay, const struct login *login,
+    const char *response)
+{
+	(void)relay;
+	(void)login;
+	(void)response;
+}
+
+static void
+relay_cancel(struct identity_relay *relay)
+{
+	(void)relay;
+}
+
+static const struct auth_engine engine = {
+	.verify = verify_at_once,
+	.offers = offer_all,
+	.begin = relay_begin,
+	.respond = relay_respond,
+	.cancel = relay_cancel,
+};
+
+struct attempts {
+	unsigned int answers;
+	unsigned int permits;
+};
+
+static void
+take_answer(void *arg, const struct auth_answer *answer)
+{
+	struct attempts *attempts = arg;
+
+	attempts->answers++;
+	if (answer->verdict == VERDICT_PERMIT)
+		attempts->permits++;
+}
+
+static void
+take_event(void *arg, const char *challenge, const struct auth_answer *answer)
+{
+	(void)challenge;
+	if (answer != NULL)
+		take_answer(arg, answer);
+}
+
+static void
+log_in(struct gate *gate, const char *password, struct attempts *attempts)
+{
+	struct sasl_credentials credentials = {
+		.authcid = "alice",
+		.authcid_len = 5,
+		.password = password,
+		.password_len = strlen(password),
+	};
+	struct netaddr addr;
+	struct auth_client client = {
+		.service = "mta",
+		.mechanism = SASL_PLAIN,
+		.addr = &addr,
+		.secured = true,
+	};
+	struct auth_relay *relay;
+
+	(void)netaddr_parse("203.0.113.9", &addr);
+	auth_password(gate, &client, &credentials, take_answer, attempts);
+	client.mechanism = SASL_SCRAM_SHA_256;
+	relay = auth_relay_begin(gate, &client, "n,,n=alice,r=x", 14,
+	    take_event, attempts);
+	if (relay == NULL) {
+		attempts->answers++;
+		return;
+	}
+	auth_relay_respond(relay, "c=biws,r=x,p=x", 14);
+	if (relayed.event != NULL) {
+		struct identity_verdict verdict = {
+			.identity = strlen(password) == 4 ? IDENTITY_VERIFIED
+							  : IDENTITY_REFUSED,
+		};
+		identity_relay_event *event = relayed.event;
+
+		relayed.event = NULL;
+		event(relayed.arg, NULL, &verdict);
+	}
+}
+
+static void
+attempts_end_once_and_leave_nothing(void **state)
+{
+	static const struct {
+		const char *password;
+		unsigned int permits;
+	} rows[] = { { "good", 2 }, { "wrong", 0 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (long n = -1;; n++) {
+			long before = live;
+			struct gate *gate =
+			    gate_new(rules_new_offline(load()), NULL);
+			struct attempts attempts = { 0 };
+
+			assert_non_null(gate);
+			auth_set_engine(gate, &engine);
+			failed = false;
+			countdown = n;
+			log_in(gate, rows[i].password, &attempts);
+			countdown = -1;
+			gate_free(&gate);
+			if (attempts.answers != 2)
+				fail_msg("%s, allocation %ld: %u answers",
+				    rows[i].password, n, attempts.answers);
+			if (n < 0)
+				assert_int_equal(attempts.permits,
+				    rows[i].permits);
+			if (attempts.permits > rows[i].permits)
+				fail_msg("%s, allocation %ld: %u permits",
+				    rows[i].password, n, attempts.permits);
+			/* identity/ makes its key once, at the first tag */
+			if (n >= 0 && live != before)
+				fail_msg("%s, allocation %ld: %ld blocks left",
+				    rows[i].password, n, live - before);
+			if (n >= 0 && !failed)
+				break;
+		}
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_configuration_is_whole_or_not_at_all),
 		cmocka_unit_test(no_allocation_failure_permits),
+		cmocka_unit_test(attempts_end_once_and_leave_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
