@@ -209,82 +209,101 @@ say_client(const struct trial *t)
 		: ", which IMAP is not told (forward_client is off)");
 }
 
+/* Is a success by this door remembered? */
+static bool
+keeps_proof(const struct conf_sasl *sasl)
+{
+	return sasl->proof == SASL_PROOF_LOGIN ||
+	    sasl->protocol == SASL_PROTOCOL_DOVECOT;
+}
+
 static void
 say_proof_of(const struct trial *t, const struct conf_sasl *sasl)
 {
 	char from[NETADDR_TEXT_MAX] = "the client's address";
 
-	if (t->client.family != NETADDR_NONE)
-		netaddr_format(&t->client, from);
-	(void)printf("proof      sasl \"%s\": ", sasl->name);
+	if (!keeps_proof(sasl)) {
+		(void)printf("proof      sasl \"%s\": none, saslauthd's "
+			     "clients tell no address\n",
+		    sasl->name);
+		return;
+	}
 	if (sasl->proof == SASL_PROOF_LOGIN)
-		(void)printf("for the login from anywhere");
-	else if (sasl->protocol == SASL_PROTOCOL_SASLAUTHD)
-		(void)printf("none, saslauthd's clients tell no address");
-	else
-		(void)printf("for the login from %s", from);
-	(void)printf(" (session_ttl %ju s)\n",
+		(void)snprintf(from, sizeof(from), "anywhere");
+	else if (t->client.family != NETADDR_NONE)
+		netaddr_format(&t->client, from);
+	(void)printf("proof      sasl \"%s\": for the login from %s "
+		     "(session_ttl %ju s)\n",
+	    sasl->name, from,
 	    (uintmax_t)(t->conf->identity_session_ttl_ms / 1000));
 }
 
-static void
+/* Would there be one? */
+static bool
 say_proofs(const struct trial *t)
 {
+	bool any = false;
+
 	if (!has_source(t->imap, VERIFY_SESSION)) {
 		(void)printf("proof      not looked at: imap \"%s\" does not "
 			     "verify by session\n",
 		    t->imap->name);
-		return;
+		return false;
 	}
 	if (t->conf->sasl_count == 0)
 		(void)printf("proof      none: without a sasl section no "
 			     "login passes postern\n");
-	for (size_t i = 0; i < t->conf->sasl_count; i++)
+	for (size_t i = 0; i < t->conf->sasl_count; i++) {
 		say_proof_of(t, &t->conf->sasls[i]);
+		any = any || keeps_proof(&t->conf->sasls[i]);
+	}
+	return any;
 }
 
-/* As rules_ask() does, but that no proof is looked up. */
+/* As rules_ask() does, with a proof that is assumed, and what the question by
+ * proxy gave. */
 static enum identity
-judge(const struct trial *t, const struct rules *rules, bool proven)
+judge(const struct conf_imap *imap, bool proven, enum identity account)
 {
 	enum identity last = IDENTITY_UNKNOWN;
 	bool undecided = false;
 
 	for (size_t i = 0; i < VERIFY_SOURCES; i++) {
-		if (t->imap->verify[i] == VERIFY_NONE ||
+		if (imap->verify[i] == VERIFY_NONE ||
 		    (i > 0 && last != IDENTITY_UNKNOWN &&
 			last != IDENTITY_UNPROVEN))
 			continue;
 		last = proven ? IDENTITY_VERIFIED : IDENTITY_UNPROVEN;
-		if (t->imap->verify[i] == VERIFY_PROXY)
-			last = identity_ask(rules_engine(rules), &t->login);
+		if (imap->verify[i] == VERIFY_PROXY)
+			last = account;
 		undecided = undecided || last == IDENTITY_UNKNOWN;
 	}
 	return last == IDENTITY_UNPROVEN && undecided ? IDENTITY_UNKNOWN : last;
 }
 
 static void
-say_mail(const struct trial *t, const struct rules *rules, bool proven)
+say_mail(const struct trial *t, const struct rules *rules, bool verified,
+    bool proven)
 {
+	enum identity account = IDENTITY_UNKNOWN;
 	const struct reason_row *row;
-	enum identity account;
 
 	if (has_source(t->imap, VERIFY_PROXY)) {
 		(void)printf("the account is asked about by proxy:\n");
 		account = identity_ask(rules_engine(rules), &t->login);
 		(void)printf("account    %s\n", identity_words(account));
 	}
-	row = reason_row(mail_reason(judge(t, rules, proven)));
+	row = reason_row(mail_reason(judge(t->imap, proven, account)));
 	(void)printf("MAIL       %u %s %s, from outside over TLS%s\n",
 	    row->code, row->xcode, row->name,
-	    proven ? "" : ", if the MTA accepts the login by other means");
+	    verified ? "" : ", if the MTA accepts the login by other means");
 }
 
 static int
 say_verdict(const struct trial *t, const struct rules *rules,
     enum identity identity)
 {
-	bool verified = identity == IDENTITY_VERIFIED;
+	bool verified = identity == IDENTITY_VERIFIED, proven = false;
 
 	(void)printf("password   %s\n", identity_words(identity));
 	(void)printf("AUTH       %s\n", auth_words(identity));
@@ -292,8 +311,8 @@ say_verdict(const struct trial *t, const struct rules *rules,
 		(void)printf("           (unless the daemon saw it verify "
 			     "within identity.grace)\n");
 	if (verified)
-		say_proofs(t);
-	say_mail(t, rules, verified && t->conf->sasl_count > 0);
+		proven = say_proofs(t);
+	say_mail(t, rules, verified, proven);
 	return verified ? CTL_GOOD : CTL_FINDING;
 }
 
