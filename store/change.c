@@ -107,13 +107,15 @@ put_item(struct store *store, MDB_txn *txn, struct overlay_item *item,
 int
 change_put(struct store *store, struct overlay_item *items, size_t count)
 {
-	uint64_t now = clock_real_ns();
+	uint64_t now;
 	MDB_txn *txn = NULL;
 	bool full = false;
 	int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
 
 	if (rc != MDB_SUCCESS)
 		return rc;
+	/* after the wait for the lock: what others forgot was before now */
+	now = clock_real_ns();
 	for (size_t i = 0; i < count && rc == MDB_SUCCESS; i++)
 		rc = put_item(store, txn, &items[i], now, &full);
 	if (rc == MDB_SUCCESS)
