@@ -256,6 +256,11 @@ remove_dir(void)
 static void
 close_house(void)
 {
+	struct rules *rules = gate_rules_ref(house.gate);
+
+	/* the gate's own, and this one: no attempt keeps any */
+	assert_int_equal(rules->refs, 2);
+	gate_rules_unref(house.gate, rules);
 	gate_free(&house.gate);
 	(void)dup2(house.stderr_fd, 2);
 	(void)close(house.log_fd);
