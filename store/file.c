@@ -251,7 +251,7 @@ open_env(struct store *store)
 	 * code and no signal. */
 	const unsigned int flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NOMETASYNC;
 	mode_t mask = umask(077);
-	int rc = mdb_env_create(&store->env);
+	int fd, rc = mdb_env_create(&store->env);
 
 	if (rc == MDB_SUCCESS)
 		rc = mdb_env_set_mapsize(store->env, store->limits.map_bytes);
@@ -262,6 +262,9 @@ open_env(struct store *store)
 	if (rc == MDB_SUCCESS)
 		rc = mdb_env_open(store->env, store->path, flags, 0600);
 	(void)umask(mask);
+	/* LMDB forgets that for one of its descriptors */
+	if (rc == MDB_SUCCESS && mdb_env_get_fd(store->env, &fd) == 0)
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	if (rc == MDB_SUCCESS)
 		rc = mdb_reader_check(store->env, NULL);
 	if (rc == MDB_SUCCESS)
