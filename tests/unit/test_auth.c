@@ -1034,6 +1034,109 @@ offers_are_what_both_sides_have(void **state)
 	close_house();
 }
 
+/* --- an end that comes when it likes --- */
+
+/* What a door has to hold: a lock that the end passes. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_t thread;
+	identity_relay_event *event;
+	void *arg;
+	unsigned int heard;
+	bool ended;
+} hasty = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void *
+end_at_once(void *arg)
+{
+	struct identity_verdict verdict = { .identity = IDENTITY_VERIFIED };
+
+	(void)arg;
+	hasty.event(hasty.arg, "cj1hYmM=", NULL);
+	hasty.event(hasty.arg, NULL, &verdict);
+	return NULL;
+}
+
+static struct identity_relay *
+hasty_begin(struct identity_engine *unused, enum sasl_mechanism mechanism,
+    const struct login *login, const char *initial,
+    const struct netaddr *client, identity_relay_event *event, void *arg)
+{
+	(void)unused;
+	(void)mechanism;
+	(void)login;
+	(void)initial;
+	(void)client;
+	hasty.event = event;
+	hasty.arg = arg;
+	assert_int_equal(pthread_create(&hasty.thread, NULL, end_at_once, NULL),
+	    0);
+	return (struct identity_relay *)&hasty;
+}
+
+static void
+hasty_respond(struct identity_relay *relay, const struct login *login,
+    const char *response)
+{
+	(void)login;
+	(void)response;
+	assert_ptr_equal(relay, &hasty);
+}
+
+static void
+hasty_cancel(struct identity_relay *relay)
+{
+	assert_ptr_equal(relay, &hasty);
+}
+
+static void
+hear_hastily(void *arg, const char *challenge, const struct auth_answer *answer)
+{
+	(void)arg;
+	(void)challenge;
+	(void)pthread_mutex_lock(&hasty.lock);
+	hasty.heard++;
+	hasty.ended = answer != NULL;
+	(void)pthread_mutex_unlock(&hasty.lock);
+}
+
+static void
+an_exchange_may_end_at_any_moment(void **state)
+{
+	static const struct auth_engine in_haste = {
+		.verify = fake_verify,
+		.offers = fake_offers,
+		.begin = hasty_begin,
+		.respond = hasty_respond,
+		.cancel = hasty_cancel,
+	};
+
+	(void)state;
+	open_house(site);
+	auth_set_engine(house.gate, &in_haste);
+	for (unsigned int i = 0; i < 300; i++) {
+		struct netaddr addr;
+		struct auth_client client = client_of(&scram, &addr);
+		struct auth_relay *relay;
+
+		hasty.heard = 0;
+		hasty.ended = false;
+		relay = auth_relay_begin(house.gate, &client,
+		    "n,,n=alice,r=abc", 16, hear_hastily, NULL);
+		assert_non_null(relay);
+		(void)pthread_mutex_lock(&hasty.lock);
+		if (!hasty.ended && i % 3 == 0)
+			auth_relay_cancel(relay);
+		else if (!hasty.ended)
+			auth_relay_respond(relay, "c=biws", 6);
+		(void)pthread_mutex_unlock(&hasty.lock);
+		(void)pthread_join(hasty.thread, NULL);
+		assert_int_equal(hasty.heard, 2);
+		assert_true(hasty.ended);
+	}
+	close_house();
+}
+
 int
 main(void)
 {
@@ -1056,6 +1159,7 @@ main(void)
 		    what_this_host_refuses_in_mid_exchange_is_refused),
 		cmocka_unit_test(a_client_that_gives_up_is_not_a_decision),
 		cmocka_unit_test(failed_exchanges_are_guesses),
+		cmocka_unit_test(an_exchange_may_end_at_any_moment),
 		cmocka_unit_test(offers_are_what_both_sides_have),
 	};
 
