@@ -161,7 +161,10 @@ class Mux:
 
     def __init__(self, address, request=b""):
         self.sock = connect(address)
-        self.sock.sendall(request)
+        try:
+            self.sock.sendall(request)
+        except (ConnectionResetError, BrokenPipeError):
+            pass  # answer() will see it
 
     def __enter__(self):
         return self
