@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Carries a dialogue to a server. libcurl does what it is good at (names,
- * several addresses, TLS, certificates, session resumption) and stops when the
- * connection stands (CONNECT_ONLY); the IMAP words are ours, because libcurl
- * reports "wrong" and "unavailable" alike. It must not judge: a failure here is
- * a text for the administrator, and an undecided dialogue. Nothing in it may
- * block the loop, not even cleaning up after a server that hangs.
+ * several addresses, STARTTLS with TLS after it) and stops when the connection
+ * stands (CONNECT_ONLY); TLS from the start is identity/tls.h's, because it
+ * costs less there. The IMAP words are ours, because libcurl reports "wrong"
+ * and "unavailable" alike. It must not judge: a failure here is a text for the
+ * administrator, and an undecided dialogue. Nothing in it may block the loop,
+ * not even cleaning up after a server that hangs.
  */
 #include "identity/exchange.h"
 
@@ -15,7 +16,12 @@
 
 #include <curl/curl.h>
 #include <event2/event.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
+
+#include "identity/engine.h"
+#include "identity/tls.h"
+#include "policy/domain.h"
 
 struct transport {
 	struct event_base *base;
@@ -30,9 +36,11 @@ struct exchange {
 	struct event *timer; /* the whole exchange */
 	struct event *in;    /* once connected */
 	struct event *out;
+	struct tls *tls; /* NULL: libcurl's TLS, behind STARTTLS */
+	SSL *ssl;        /* ours */
 	exchange_done *done;
 	void *arg;
-	bool tls_told;
+	bool is_safe; /* TLS stood, verified; it may have broken since */
 	char error[CURL_ERROR_SIZE];
 	struct dialogue dialogue;
 };
@@ -44,6 +52,29 @@ in_ms(uint64_t ms)
 		.tv_sec = (time_t)(ms / 1000),
 		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
 	};
+}
+
+/* The name that the certificate must have: A-labels, without the root's dot, or
+ * an address without its brackets. NULL: none. */
+static char *
+certificate_name(const char *host)
+{
+	char name[DOMAIN_MAX + 1];
+	enum domain_kind kind;
+	size_t len = strlen(host);
+
+	if (host[0] == '[')
+		return strndup(host + 1, strcspn(host + 1, "]"));
+	if (len > 1 && host[len - 1] == '.')
+		len--;
+	for (size_t i = 0; i < len; i++) {
+		if ((host[i] & 0x80) == 0)
+			continue;
+		if (domain_parse(host, len, true, name, &kind) != DOMAIN_VALID)
+			return NULL;
+		return strdup(name);
+	}
+	return strndup(host, len);
 }
 
 int
@@ -71,9 +102,10 @@ endpoint_parse(const char *url, struct endpoint *endpoint_r, struct err *e)
 		goto out;
 	(void)curl_url_get(parts, CURLUPART_PORT, &port, 0);
 	endpoint_r->name = strdup(url);
-	/* https is libcurl's name for "TLS, and not a word by libcurl". */
-	if (endpoint_r->name == NULL ||
-	    asprintf(&endpoint_r->url, "%s://%s:%s/", imaps ? "https" : "imap",
+	endpoint_r->host = certificate_name(host);
+	/* http is libcurl's name for "connected, and not a word by libcurl". */
+	if (endpoint_r->name == NULL || endpoint_r->host == NULL ||
+	    asprintf(&endpoint_r->url, "%s://%s:%s/", imaps ? "http" : "imap",
 		host, port != NULL ? port : (imaps ? "993" : "143")) < 0) {
 		endpoint_r->url = NULL;
 		endpoint_clear(endpoint_r);
@@ -100,6 +132,9 @@ endpoint_clear(struct endpoint *endpoint)
 {
 	free(endpoint->name);
 	free(endpoint->url);
+	free(endpoint->host);
+	tls_free(&endpoint->tls);
+	endpoint->host = NULL;
 	endpoint->name = NULL;
 	endpoint->url = NULL;
 }
@@ -126,6 +161,48 @@ timed_out(evutil_socket_t fd, short what, void *arg)
 	    x->in == NULL ? "no connection in time" : "no answer in time");
 }
 
+/* OpenSSL's words for it in libcurl's. */
+static CURLcode
+judge_ssl(struct exchange *x, int result)
+{
+	switch (SSL_get_error(x->ssl, result)) {
+	case SSL_ERROR_WANT_WRITE:
+		if (event_add(x->out, NULL) != 0)
+			return CURLE_OUT_OF_MEMORY;
+		return CURLE_AGAIN;
+	case SSL_ERROR_WANT_READ:
+		return CURLE_AGAIN;
+	default:
+		return CURLE_RECV_ERROR;
+	}
+}
+
+static CURLcode
+send_bytes(struct exchange *x, const char *bytes, size_t len, size_t *n_r)
+{
+	int n;
+
+	if (x->ssl == NULL)
+		return curl_easy_send(x->easy, bytes, len, n_r);
+	ERR_clear_error();
+	n = SSL_write(x->ssl, bytes, (int)len);
+	*n_r = n > 0 ? (size_t)n : 0;
+	return n > 0 ? CURLE_OK : judge_ssl(x, n);
+}
+
+static CURLcode
+receive_bytes(struct exchange *x, char *bytes, size_t size, size_t *n_r)
+{
+	int n;
+
+	if (x->ssl == NULL)
+		return curl_easy_recv(x->easy, bytes, size, n_r);
+	ERR_clear_error();
+	n = SSL_read(x->ssl, bytes, (int)size);
+	*n_r = n > 0 ? (size_t)n : 0;
+	return n > 0 ? CURLE_OK : judge_ssl(x, n);
+}
+
 /* Sends what is pending. -1: the connection is broken. */
 static int
 flush_pending(struct exchange *x)
@@ -139,7 +216,7 @@ flush_pending(struct exchange *x)
 		bytes = dialogue_pending(&x->dialogue, &len);
 		if (bytes == NULL)
 			return 0;
-		rc = curl_easy_send(x->easy, bytes, len, &n);
+		rc = send_bytes(x, bytes, len, &n);
 		if (rc == CURLE_AGAIN)
 			return 0;
 		if (rc != CURLE_OK)
@@ -148,23 +225,29 @@ flush_pending(struct exchange *x)
 	}
 }
 
-/*
- * libcurl was told to demand TLS; nothing is said before it shows TLS that it
- * verified. (The first curl_easy_recv() makes the connection visible here.)
- */
-static bool
-is_protected(struct exchange *x)
+/* The TLS that the bytes go through; NULL: none. (The first curl_easy_recv()
+ * makes libcurl's visible here.) */
+static const SSL *
+ssl_of(const struct exchange *x)
 {
 	struct curl_tlssessioninfo *info = NULL;
-	const SSL *ssl;
 
+	if (x->ssl != NULL)
+		return x->ssl;
 	if (curl_easy_getinfo(x->easy, CURLINFO_TLS_SSL_PTR, &info) !=
 		CURLE_OK ||
-	    info == NULL || info->backend != CURLSSLBACKEND_OPENSSL ||
-	    info->internals == NULL)
-		return false;
-	ssl = info->internals;
-	return SSL_is_init_finished(ssl) &&
+	    info == NULL || info->backend != CURLSSLBACKEND_OPENSSL)
+		return NULL;
+	return info->internals;
+}
+
+/* Nothing is said, and nothing heard, before TLS stands and is verified. */
+static bool
+is_protected(const struct exchange *x)
+{
+	const SSL *ssl = ssl_of(x);
+
+	return ssl != NULL && SSL_is_init_finished(ssl) &&
 	    SSL_get_verify_result(ssl) == X509_V_OK;
 }
 
@@ -172,17 +255,11 @@ is_protected(struct exchange *x)
 static void
 tell_tls(struct exchange *x)
 {
-	struct curl_tlssessioninfo *info = NULL;
-	const SSL *ssl;
+	const SSL *ssl = ssl_of(x);
 	char text[120];
 
-	if (x->dialogue.trace == NULL || x->tls_told ||
-	    curl_easy_getinfo(x->easy, CURLINFO_TLS_SSL_PTR, &info) !=
-		CURLE_OK ||
-	    info == NULL || info->internals == NULL)
+	if (x->dialogue.trace == NULL)
 		return;
-	x->tls_told = true;
-	ssl = info->internals;
 	(void)snprintf(text, sizeof(text), "%.20s, %.60s, %s",
 	    SSL_get_version(ssl),
 	    SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)),
@@ -191,42 +268,55 @@ tell_tls(struct exchange *x)
 	x->dialogue.trace(x->dialogue.trace_arg, text);
 }
 
-static void
-carry(evutil_socket_t fd, short what, void *arg)
+/* Reads and answers once. False: there is no more for now, or the exchange was
+ * reported and is gone. */
+static bool
+carry_on(struct exchange *x)
 {
-	struct exchange *x = arg;
 	char buffer[4096];
 	size_t n;
+	CURLcode rc = receive_bytes(x, buffer, sizeof(buffer), &n);
 
-	(void)fd;
-	(void)what;
-	for (;;) {
-		CURLcode rc =
-		    curl_easy_recv(x->easy, buffer, sizeof(buffer), &n);
-
-		if (!is_protected(x)) {
-			report(x, "the connection is not protected by TLS");
-			return;
-		}
-		tell_tls(x);
-		if (rc == CURLE_OK && n > 0)
-			dialogue_feed(&x->dialogue, buffer, n);
-		else if (rc != CURLE_AGAIN)
-			dialogue_eof(&x->dialogue);
-		if (dialogue_is_over(&x->dialogue)) {
-			report(x, NULL);
-			return;
-		}
-		if (flush_pending(x) != 0) {
-			report(x, "the connection broke");
-			return;
-		}
-		if (rc == CURLE_AGAIN)
-			break;
+	if (!x->is_safe && !is_protected(x)) {
+		if (x->ssl != NULL && rc == CURLE_AGAIN)
+			return false; /* in the handshake */
+		(void)snprintf(x->error, sizeof(x->error),
+		    "the connection is not protected by TLS");
+		if (x->ssl != NULL)
+			tls_explain(x->ssl, x->error, sizeof(x->error));
+		report(x, x->error);
+		return false;
 	}
+	if (!x->is_safe)
+		tell_tls(x);
+	x->is_safe = true;
+	if (rc == CURLE_OK && n > 0)
+		dialogue_feed(&x->dialogue, buffer, n);
+	else if (rc != CURLE_AGAIN)
+		dialogue_eof(&x->dialogue);
+	if (dialogue_is_over(&x->dialogue)) {
+		report(x, NULL);
+		return false;
+	}
+	if (flush_pending(x) != 0) {
+		report(x, "the connection broke");
+		return false;
+	}
+	if (rc != CURLE_AGAIN)
+		return true;
 	if (dialogue_pending(&x->dialogue, &n) != NULL &&
 	    event_add(x->out, NULL) != 0)
 		report(x, "no memory");
+	return false;
+}
+
+static void
+carry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	while (carry_on(arg))
+		continue;
 }
 
 /* libcurl is done with connecting, well or not. */
@@ -246,6 +336,14 @@ connected(struct exchange *x, CURLcode result)
 	    fd == CURL_SOCKET_BAD) {
 		report(x, "the connection is gone");
 		return;
+	}
+	if (x->tls != NULL) {
+		x->ssl = tls_connect(x->tls, fd, engine_now_ms(), x->error,
+		    sizeof(x->error));
+		if (x->ssl == NULL) {
+			report(x, x->error);
+			return;
+		}
 	}
 	x->in =
 	    event_new(x->transport->base, fd, EV_READ | EV_PERSIST, carry, x);
@@ -410,7 +508,7 @@ set_options(struct exchange *x, const struct endpoint *endpoint,
 {
 	return SET(CURLOPT_URL, endpoint->url) &&
 	    SET(CURLOPT_SHARE, x->transport->share) &&
-	    SET(CURLOPT_PROTOCOLS_STR, endpoint->starttls ? "imap" : "https") &&
+	    SET(CURLOPT_PROTOCOLS_STR, endpoint->starttls ? "imap" : "http") &&
 	    SET(CURLOPT_CONNECT_ONLY, 1L) && SET(CURLOPT_FRESH_CONNECT, 1L) &&
 	    SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_QUICK_EXIT, 1L) &&
 	    SET(CURLOPT_NOPROXY, "*") && SET(CURLOPT_PROXY, "") &&
@@ -426,7 +524,7 @@ set_options(struct exchange *x, const struct endpoint *endpoint,
 }
 
 struct exchange *
-exchange_new(struct transport *transport, const struct endpoint *endpoint,
+exchange_new(struct transport *transport, struct endpoint *endpoint,
     const char *ca_file, const struct dialogue_question *question,
     uint64_t timeout_ms, exchange_done *done, void *arg)
 {
@@ -440,6 +538,14 @@ exchange_new(struct transport *transport, const struct endpoint *endpoint,
 	x->done = done;
 	x->arg = arg;
 	q.greeted = endpoint->starttls;
+	if (!endpoint->starttls && endpoint->tls == NULL) {
+		endpoint->tls = tls_new(endpoint->host, ca_file);
+		if (endpoint->tls == NULL) {
+			free(x);
+			return NULL;
+		}
+	}
+	x->tls = endpoint->tls;
 	x->easy = curl_easy_init();
 	x->timer = evtimer_new(transport->base, timed_out, x);
 	if (x->easy == NULL || x->timer == NULL ||
@@ -466,6 +572,7 @@ exchange_free(struct exchange **exchange)
 		event_free(x->out);
 	if (x->timer != NULL)
 		event_free(x->timer);
+	tls_close(&x->ssl);
 	if (x->easy != NULL) {
 		(void)curl_multi_remove_handle(x->transport->multi, x->easy);
 		curl_easy_cleanup(x->easy);

@@ -9,12 +9,15 @@
 #include "policy/err.h"
 
 struct event_base;
+struct tls;
 
 /* Where an IMAP server is. */
 struct endpoint {
 	char *name;    /* as the site writes it, for reports */
 	char *url;     /* in the form that libcurl is given */
 	bool starttls; /* imap://, STARTTLS required; else TLS from the start */
+	char *host;    /* as its certificate has it */
+	struct tls *tls; /* TLS from the start; made when first needed */
 };
 
 /* Reads imaps://HOST[:PORT] or imap://HOST[:PORT]. -1 with the reason in e. */
@@ -44,7 +47,7 @@ typedef void exchange_done(void *arg, const char *why);
  * are borrowed until it is freed. NULL: no memory.
  */
 struct exchange *exchange_new(struct transport *transport,
-    const struct endpoint *endpoint, const char *ca_file,
+    struct endpoint *endpoint, const char *ca_file,
     const struct dialogue_question *question, uint64_t timeout_ms,
     exchange_done *done, void *arg);
 /* Closes at once, without a word; frees, nulls; NULL is allowed. */
