@@ -79,6 +79,14 @@ attempt_may_begin(const struct attempt *attempt, bool offered,
 	return true;
 }
 
+static bool
+is_over_limit(const struct attempt *attempt)
+{
+	return guess_over(gate_guess(attempt->gate),
+		   &attempt->rules->conf->guessing, &attempt->addr,
+		   &attempt->login, gate_clock_us() / 1000) != GUESS_WITHIN;
+}
+
 bool
 attempt_take_login(struct attempt *attempt, const char *authcid,
     size_t authcid_len, const char *authzid, size_t authzid_len,
@@ -92,9 +100,7 @@ attempt_take_login(struct attempt *attempt, const char *authcid,
 		*reason_r = REASON_IDENTITY_REFUSED;
 		return false;
 	}
-	if (guess_over(gate_guess(attempt->gate), &conf->guessing,
-		&attempt->addr, &attempt->login,
-		attempt->begun_us / 1000) != GUESS_WITHIN) {
+	if (is_over_limit(attempt)) {
 		*reason_r = REASON_GUESSING;
 		return false;
 	}
@@ -305,6 +311,12 @@ attempt_conclude(struct attempt *attempt,
 	case IDENTITY_VERIFIED:
 		if (!known)
 			break; /* whoever that was */
+		if (is_over_limit(attempt)) {
+			/* it was among many at once, most of them wrong */
+			result = VERDICT_REJECT;
+			reason = REASON_GUESSING;
+			break;
+		}
 		result = VERDICT_PERMIT;
 		reason = REASON_AUTHENTICATED;
 		prove(attempt);
@@ -326,7 +338,7 @@ attempt_conclude(struct attempt *attempt,
 	case IDENTITY_UNKNOWN:
 		break;
 	}
-	if (result == VERDICT_REJECT && known)
+	if (result == VERDICT_REJECT && reason != REASON_GUESSING && known)
 		count_failure(attempt);
 	finish(attempt, result, reason, verdict, answer_r);
 }

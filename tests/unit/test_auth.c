@@ -1019,6 +1019,31 @@ failed_exchanges_are_guesses(void **state)
 	close_house();
 }
 
+/* Who tries them all at once must not win by it: what is right comes too late
+ * when enough have been wrong meanwhile. */
+static void
+guessing_in_parallel_gains_nothing(void **state)
+{
+	struct outcome outcome;
+	char password[32];
+
+	(void)state;
+	open_house(site);
+	(void)begin_relay(&scram, "n,,n=alice,r=abc", &outcome);
+	imap.verdict.identity = IDENTITY_REFUSED;
+	for (unsigned int i = 0; i < 20; i++) {
+		(void)snprintf(password, sizeof(password), "pw%u", i);
+		(void)attempt(&(struct try){ .password = password });
+	}
+	assert_int_equal(outcome.ends, 0);
+	imap_ends(IDENTITY_VERIFIED);
+	expect("right, too late", &outcome.answer, VERDICT_REJECT,
+	    REASON_GUESSING);
+	expect_mail("192.0.2.1", "alice", REASON_SESSION_UNPROVEN);
+	expect_mail("203.0.113.9", "alice", REASON_GUESSING);
+	close_house();
+}
+
 static void
 offers_are_what_both_sides_have(void **state)
 {
@@ -1159,6 +1184,7 @@ main(void)
 		    what_this_host_refuses_in_mid_exchange_is_refused),
 		cmocka_unit_test(a_client_that_gives_up_is_not_a_decision),
 		cmocka_unit_test(failed_exchanges_are_guesses),
+		cmocka_unit_test(guessing_in_parallel_gains_nothing),
 		cmocka_unit_test(an_exchange_may_end_at_any_moment),
 		cmocka_unit_test(offers_are_what_both_sides_have),
 	};
