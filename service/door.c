@@ -59,7 +59,7 @@ make_room(struct house *h)
 }
 
 void
-door_complain(struct door *d, const char *what)
+door_complain(struct door *d, const char *what, const char *why)
 {
 	struct log *log = gate_log(d->house->gate);
 	uint64_t now = gate_clock_us() / 1000;
@@ -68,14 +68,14 @@ door_complain(struct door *d, const char *what)
 	    now - d->complained_ms >= COMPLAINT_WINDOW_MS) {
 		if (d->complaints > COMPLAINTS)
 			log_event(log, LOG_LEVEL_WARNING,
-			    "sasl \"%s\": %u more connections were closed",
-			    d->title, d->complaints - COMPLAINTS);
+			    "sasl \"%s\": and %u times more", d->title,
+			    d->complaints - COMPLAINTS);
 		d->complained_ms = now;
 		d->complaints = 0;
 	}
 	if (d->complaints++ < COMPLAINTS)
-		log_event(log, LOG_LEVEL_WARNING,
-		    "sasl \"%s\": connection closed: %s", d->title, what);
+		log_event(log, LOG_LEVEL_WARNING, "sasl \"%s\": %s: %s",
+		    d->title, what, why);
 }
 
 static void
@@ -96,7 +96,7 @@ rest(struct door *d)
 
 	if (make_room(d->house))
 		return;
-	door_complain(d, "out of descriptors or memory");
+	door_complain(d, "nobody is let in", "out of descriptors or memory");
 	if (evtimer_add(d->rest, &after) == 0)
 		(void)event_del(d->accept);
 }
@@ -121,7 +121,8 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 			break;
 		}
 		if (h->peer_count >= h->peer_max && !make_room(h)) {
-			door_complain(d, "too many at once");
+			door_complain(d, "connection closed",
+			    "too many at once");
 			(void)close(peer);
 			continue;
 		}

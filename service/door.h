@@ -39,7 +39,7 @@ struct door {
 /* Begins to let peers in. -1: no memory. */
 int door_open(struct door *door);
 void door_close(struct door *door);
-/* Logs a fixed text about a peer; a few times a minute. */
-void door_complain(struct door *door, const char *what);
+/* Logs what was done and why, both fixed texts; a few times a minute. */
+void door_complain(struct door *door, const char *what, const char *why);
 
 #endif

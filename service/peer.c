@@ -64,7 +64,7 @@ void
 peer_protocol_error(struct peer *p, const char *what)
 {
 	if (!p->cut)
-		door_complain(p->door, what);
+		door_complain(p->door, "connection closed", what);
 	p->cut = true;
 }
 
