@@ -5,15 +5,19 @@ a password file which somebody forgot."""
 
 import mtas
 import peers
-from daemons import ALICE, BOB, GHOST
+import world
+from daemons import ALICE, BOB, CONFIG, GHOST, POSTERNCTL
+from imaps import STAFF
+from world import PASSWORD, wait_for
 
 EXTRA = 'guessing { delay = "0s" }\n'
 STALE = "last year's password"
+CAROL = STAFF[0]
 HERE, ELSEWHERE = "outside4", "outside6"
 
 
 def run(lab):
-    for login in (ALICE, BOB, GHOST):
+    for login in (ALICE, BOB, CAROL, GHOST):
         mtas.forget_password(login, STALE)
     lab.postern.stop()
     lab.postern.forget()
@@ -21,6 +25,7 @@ def run(lab):
     lab.use_all()
     try:
         unproven(lab)
+        unproven_at_sendmail(lab)
         for end in (lab.postern.stop, lab.postern.kill):
             restarted(lab, end)
         login_alone(lab)
@@ -58,14 +63,36 @@ def unproven(lab):
     check_sasldb(lab, "sasldb, still proven from here", BOB, HERE, 250, "authenticated")
 
 
+def unproven_at_sendmail(lab):
+    """One line in Sendmail.conf that was right for years."""
+    lab.sendmail.stop()
+    lab.sendmail.start(wide_open=False, aside=True, forgotten=True)
+    peer = peers.all_of(lab)[3]
+    for password, want in ((STALE, 421), (PASSWORD, 250)):
+        sender = "sendmail-%d@example.test" % want
+        with peer.connect(lab.world, ELSEWHERE) as s:
+            got = s.auth_plain(CAROL, password).code, s.mail(sender).code
+        row = lab.postern.decision(sender, stage="mail")
+        lab.tap.equal("%s, %s password" % (peer.name, "forgotten" if want == 421 else "right"),
+                      (*got, row.get("reason")),
+                      (235, want, "session-unproven" if want == 421 else "authenticated"))  # fmt: skip
+    lab.sendmail.stop()
+    lab.sendmail.start(wide_open=False, aside=True)
+
+
 def restarted(lab, end):
     """Sessions that are logged in while postern goes and comes back."""
     how = end.__name__
+    login = STAFF[1] if how == "stop" else STAFF[2]
+    mtas.forget_password(login, STALE)
     everybody = [peer for peer in peers.all_of(lab) if peer.milter]
     sessions = {}
     for peer in everybody:
         s = sessions[peer.name] = peer.connect(lab.world, HERE)
-        lab.tap.equal("%s, %s: login before" % (how, peer.name), s.auth_plain(ALICE).code, 235)
+        lab.tap.equal("%s, %s: login before" % (how, peer.name), s.auth_plain(login).code, 235)
+    # the file has it within a second; SIGTERM does not have to wait for that
+    if how == "kill":
+        wait_for("proof", lambda: login in world.run(POSTERNCTL, "-c", CONFIG, "proof", "list"))
     end()
     lab.postern.launch()
     for peer in everybody:
@@ -74,7 +101,7 @@ def restarted(lab, end):
             got = s.mail(ALICE).code, s.command("RSET").code, s.mail(ALICE).code
             lab.tap.equal("%s, %s: the old session is put off" % (how, peer.name),
                           got, (451, 250, 451))  # fmt: skip
-    check_sasldb(lab, "%s, what was proven is remembered" % how, ALICE, HERE, 250, "authenticated")
+    check_sasldb(lab, "%s, what was proven is remembered" % how, login, HERE, 250, "authenticated")
     check_sasldb(lab, "%s, what was not is not" % how, GHOST, HERE, 421, "session-unproven")
     check_sasldb(lab, "%s, nor from elsewhere" % how, BOB, ELSEWHERE, 421, "session-unproven")
 

@@ -193,8 +193,9 @@ class Sendmail(Daemon):
         super().__init__(world)
         self.log = Log(LAB + "/syslog")
 
-    def start(self, wide_open=True, milter=True, aside=False):
-        """aside: on other ports and with contrib's Cyrus SASL, beside Postfix."""
+    def start(self, wide_open=True, milter=True, aside=False, forgotten=False):
+        """aside: on other ports and with contrib's Cyrus SASL, beside Postfix;
+        forgotten: which looks into a file that nobody remembers, too."""
         unpack()
         self.port = type(self).aside if aside else type(self).port
         shutil.rmtree(self.queue, ignore_errors=True)
@@ -205,6 +206,9 @@ class Sendmail(Daemon):
             fragment = re.sub(r"Port=(\d+)", lambda port: "Port=%d" % (3000 + int(port[1])), fragment)
         else:
             asked = asked.replace("/run/postern/mux", sasl.MUX)
+        if forgotten:
+            asked = asked.replace("pwcheck_method: saslauthd", "pwcheck_method: saslauthd auxprop")
+            asked += "auxprop_plugin: sasldb\nsasldb_path: %s\n" % FORGOTTEN
         write("/etc/sasl2/Sendmail.conf", asked)
         write(LAB + "/postern.mc", fragment)
         cf = ROOT + "/usr/share/sendmail/cf"
