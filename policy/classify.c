@@ -96,19 +96,58 @@ is_bare_local(const struct path *resolved)
  * Both what the client typed and what the MTA made of it must be owned: an MTA
  * that rewrites "a%b@c" sends as a@b.
  */
+static bool
+owns_both(const struct policy *policy, const struct login *login,
+    const struct path *sender, const struct path *resolved)
+{
+	if (!owners_own(policy->owners, login, sender))
+		return false;
+	return resolved == NULL || is_bare_local(resolved) ||
+	    owners_own(policy->owners, login, resolved);
+}
+
 void
 classify_sender(const struct policy *policy, const struct path *sender,
     const struct path *resolved, const struct login *login, struct facts *facts)
 {
 	facts->sender = address_form(sender);
 	facts->sender_owned = TRI_NO;
-	if (facts->login != LOGIN_PRESENT ||
-	    !owners_own(policy->owners, login, sender))
+	if (facts->login == LOGIN_PRESENT &&
+	    owns_both(policy, login, sender, resolved))
+		facts->sender_owned = TRI_YES;
+}
+
+bool
+classify_lease_barred(const struct policy *policy, const struct netaddr *peer)
+{
+	struct net best;
+
+	if (peer->family == NETADDR_NONE)
+		return true;
+	(void)netset_contains(policy->internal, peer, &best);
+	if (best.addr.family != NETADDR_NONE && best.excluded)
+		return true;
+	return policy->lease_except != NULL &&
+	    netset_contains(policy->lease_except, peer, NULL);
+}
+
+void
+classify_lease(const struct policy *policy, const struct path *sender,
+    const struct path *resolved, const struct login *holders, size_t count,
+    struct login *holder_r, struct facts *facts)
+{
+	holder_r->text[0] = '\0';
+	facts->lease = count > 0 ? LEASE_HELD : LEASE_NONE;
+	facts->sender_owned = TRI_NO;
+	if (facts->login != LOGIN_ABSENT)
 		return;
-	if (resolved != NULL && !is_bare_local(resolved) &&
-	    !owners_own(policy->owners, login, resolved))
+	for (size_t i = 0; i < count; i++) {
+		if (!owns_both(policy, &holders[i], sender, resolved))
+			continue;
+		*holder_r = holders[i];
+		facts->sender_owned = TRI_YES;
 		return;
-	facts->sender_owned = TRI_YES;
+	}
 }
 
 static bool

@@ -2,6 +2,7 @@
 #ifndef POSTERN_POLICY_CLASSIFY_H
 #define POSTERN_POLICY_CLASSIFY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "policy/facts.h"
@@ -34,6 +35,22 @@ void classify_login(const struct policy *policy, const char *mechanism,
 void classify_sender(const struct policy *policy, const struct path *sender,
     const struct path *resolved, const struct login *login,
     struct facts *facts);
+
+/* Must nobody ever be let in because of a login from there? An address that
+ * `internal` excludes or leases.except lists speaks for others. (So do this
+ * host's own addresses, which policy/ cannot know.) */
+bool classify_lease_barred(const struct policy *policy,
+    const struct netaddr *peer);
+
+/*
+ * The logins that hold a lease at the peer's address, after classify_sender().
+ * The first to whom the reverse-path (and resolved, as there) belongs is
+ * copied to holder_r, and facts->sender_owned says so; without one, it is
+ * emptied. Only for a client without a login.
+ */
+void classify_lease(const struct policy *policy, const struct path *sender,
+    const struct path *resolved, const struct login *holders, size_t count,
+    struct login *holder_r, struct facts *facts);
 
 /* The forward-path, and {rcpt_addr} likewise; resolved_host is {rcpt_host}. */
 void classify_recipient(const struct policy *policy,

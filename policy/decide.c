@@ -126,13 +126,36 @@ judge_login(const struct facts *f)
 	return decision_refuse(REASON_INTERNAL_ERROR);
 }
 
+/*
+ * A lease is its holder's, at one address, for the holder's own senders: a
+ * null or foreign sender has none. Without a lease the other rules go on:
+ * otherwise.
+ */
+static struct decision
+judge_lease(const struct facts *f, struct decision otherwise)
+{
+	if (f->sender != ADDRESS_QUALIFIED)
+		return otherwise;
+	switch (f->lease) {
+	case LEASE_NOT_ASKED:
+		return decision_need(FACT_LEASE);
+	case LEASE_UNKNOWN:
+		return decision_refuse(REASON_LEASE_UNDECIDED);
+	case LEASE_NONE:
+		return otherwise;
+	case LEASE_HELD:
+		if (f->sender_owned == TRI_YES)
+			return decision_permit(REASON_LEASE);
+		return otherwise;
+	}
+	return decision_refuse(REASON_INTERNAL_ERROR);
+}
+
 /* TLS comes before the login, so that clear text never tells a good password
  * from a bad one (RFC 8314, 4.1). */
 static struct decision
-judge_stranger(const struct facts *f)
+judge_session(const struct facts *f)
 {
-	if (client_is_mx_guest(f))
-		return decision_permit(REASON_LOCAL_RECIPIENT);
 	switch (f->tls) {
 	case TLS_ABSENT:
 		return decision_refuse(REASON_EXTERNAL_WITHOUT_TLS);
@@ -144,13 +167,29 @@ judge_stranger(const struct facts *f)
 	return decision_refuse(REASON_INTERNAL_ERROR);
 }
 
+/* Who presents a login is judged by it, lease or not. */
+static struct decision
+judge_stranger(const struct switches *sw, const struct facts *f)
+{
+	struct decision d;
+
+	if (client_is_mx_guest(f))
+		return decision_permit(REASON_LOCAL_RECIPIENT);
+	d = judge_session(f);
+	if (sw->leases != LEASES_ON || f->login != LOGIN_ABSENT)
+		return d;
+	if (f->tls != TLS_STRONG && sw->lease_tls != LEASE_TLS_OPTIONAL)
+		return d;
+	return judge_lease(f, d);
+}
+
 /* Who guesses passwords is heard in nothing else. */
 static struct decision
-judge_external(const struct facts *f)
+judge_external(const struct switches *sw, const struct facts *f)
 {
 	switch (f->guessing) {
 	case GUESSING_WITHIN:
-		return judge_stranger(f);
+		return judge_stranger(sw, f);
 	case GUESSING_OVER:
 		return decision_refuse(REASON_GUESSING);
 	case GUESSING_UNKNOWN:
@@ -209,7 +248,7 @@ decide_mail(const struct switches *switches, const struct facts *facts)
 	if (client_is_internal(facts))
 		warrant = judge_internal(switches, facts);
 	else
-		warrant = judge_external(facts);
+		warrant = judge_external(switches, facts);
 	if (warrant.verdict != VERDICT_PERMIT)
 		return warrant;
 	return judge_sender(switches, facts, warrant);

@@ -49,8 +49,16 @@ enum guessing {
 	GUESSING_OVER,
 };
 
+/* Does somebody who has logged in at IMAP from this very address hold a lease
+ * there? Whose it is decides nothing alone: see sender_owned. */
+enum lease {
+	LEASE_NOT_ASKED = 0,
+	LEASE_UNKNOWN, /* the store is away */
+	LEASE_NONE,    /* nobody, or the address speaks for others */
+	LEASE_HELD,
+};
+
 /* Facts of the store and of the header, which no rule looks at yet. */
-enum lease { LEASE_NOT_ASKED = 0 };
 enum limit { LIMIT_NOT_ASKED = 0 };
 enum from_ownership { FROM_NOT_ASKED = 0 };
 
@@ -83,7 +91,8 @@ struct facts {
 	enum lease lease;
 	enum limit limit;
 	enum address_form sender;
-	enum tri sender_owned; /* by the login; asked of mailboxes only */
+	/* by the login, or without one by a lease's; asked of mailboxes only */
+	enum tri sender_owned;
 	enum from_ownership from;
 	/* this RCPT */
 	enum address_form recipient;

@@ -20,5 +20,6 @@ policy_clear(struct policy *policy)
 	free(policy->mechanisms);
 	free(policy->realm);
 	owners_free(&policy->owners);
+	netset_free(&policy->lease_except);
 	memset(policy, 0, sizeof(*policy));
 }

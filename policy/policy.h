@@ -40,6 +40,18 @@ enum routed_action {
 	ROUTED_ALLOW_INTERNAL,
 };
 
+/* leases.enabled */
+enum leases {
+	LEASES_OFF = 0,
+	LEASES_ON,
+};
+
+/* leases.require_tls */
+enum lease_tls {
+	LEASE_TLS_REQUIRED = 0,
+	LEASE_TLS_OPTIONAL,
+};
+
 /* The switches that decide_*() may look at. Zeroed, they are the defaults, and
  * no value widens the promise. */
 struct switches {
@@ -47,6 +59,8 @@ struct switches {
 	enum sender_check sender_check;
 	enum sender_action sender_action;
 	enum routed_action routed;
+	enum leases leases;
+	enum lease_tls lease_tls;
 };
 
 struct listener {
@@ -68,6 +82,7 @@ struct policy {
 	size_t mechanism_count;
 	char *realm; /* "" for none */
 	struct owners *owners;
+	struct netset *lease_except; /* leases.except; NULL: nobody */
 };
 
 /* Frees what the policy owns and zeroes it; the struct itself is the

@@ -22,6 +22,7 @@ enum verdict {
 	X(INTERNAL_ERROR,         "internal-error",         TEMPFAIL, 451, "4.3.0", "Local policy error, try again later") \
 	X(INTERNAL_NETWORK,       "internal-network",       PERMIT,   250, "2.1.0", "Ok") \
 	X(AUTHENTICATED,          "authenticated",          PERMIT,   250, "2.1.0", "Ok") \
+	X(LEASE,                  "lease",                  PERMIT,   250, "2.1.0", "Ok") \
 	X(LOCAL_RECIPIENT,        "local-recipient",        PERMIT,   250, "2.1.0", "Ok") \
 	X(EXTERNAL_WITHOUT_TLS,   "external-without-tls",   REJECT,   530, "5.7.0", "Must issue a STARTTLS command first") \
 	X(TLS_TOO_WEAK,           "tls-too-weak",           REJECT,   554, "5.7.0", "Refused due to lack of security: the TLS connection is too weak") \
@@ -30,6 +31,7 @@ enum verdict {
 	X(IDENTITY_REFUSED,       "identity-refused",       REJECT,   550, "5.7.1", "This login may not send mail") \
 	X(IDENTITY_DISABLED,      "identity-disabled",      REJECT,   525, "5.7.13", "User account disabled") \
 	X(IDENTITY_UNDECIDED,     "identity-undecided",     TEMPFAIL, 454, "4.7.0", "Your account cannot be checked right now, try again later") \
+	X(LEASE_UNDECIDED,        "lease-undecided",        TEMPFAIL, 451, "4.3.0", "It cannot be seen right now who has logged in from your address, try again later") \
 	X(SESSION_UNPROVEN,       "session-unproven",       TEMPFAIL, 421, "4.7.0", "Your login was not checked by this service, connect and log in again") \
 	X(GUESSING,               "guessing",               TEMPFAIL, 421, "4.7.0", "Too many wrong passwords from your network, try again later") \
 	X(LOGIN_WITHOUT_TLS,      "login-without-tls",      REJECT,   538, "5.7.11", "This login needs TLS") \

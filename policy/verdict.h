@@ -10,6 +10,7 @@
 enum fact {
 	FACT_NONE = 0,
 	FACT_IDENTITY,
+	FACT_LEASE,
 };
 
 /* Zeroed: refused for now, by an internal error. */

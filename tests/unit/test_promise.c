@@ -38,6 +38,21 @@ warrant_login(const struct facts *f)
 	    f->identity == IDENTITY_VERIFIED;
 }
 
+/*
+ * (c) leases are on, and somebody who owns this very sender address has lately
+ * logged in at IMAP from here. Nobody's address and one that is not even an
+ * address are owned by nobody, whatever the facts may claim.
+ */
+static bool
+warrant_lease(const struct switches *sw, const struct facts *f)
+{
+	bool safe = f->tls == TLS_STRONG || sw->lease_tls == LEASE_TLS_OPTIONAL;
+
+	return sw->leases == LEASES_ON && safe && f->role == ROLE_SUBMISSION &&
+	    f->login == LOGIN_ABSENT && f->lease == LEASE_HELD &&
+	    f->sender == ADDRESS_QUALIFIED && f->sender_owned == TRI_YES;
+}
+
 /* (d) the listener is a public MX, and nobody claims to be anybody */
 static bool
 warrant_mx(const struct facts *f)
@@ -80,7 +95,8 @@ mail_may_pass(const struct switches *sw, const struct facts *f)
 {
 	if (guesses_passwords(f))
 		return false;
-	if (!warrant_address(f) && !warrant_login(f) && !warrant_mx(f))
+	if (!warrant_address(f) && !warrant_login(f) && !warrant_lease(sw, f) &&
+	    !warrant_mx(f))
 		return false;
 	return !mail_is_narrowed(sw, f);
 }
@@ -88,7 +104,8 @@ mail_may_pass(const struct switches *sw, const struct facts *f)
 static bool
 rcpt_may_pass(const struct switches *sw, const struct facts *f)
 {
-	bool guest = !warrant_address(f) && !warrant_login(f);
+	bool guest =
+	    !warrant_address(f) && !warrant_login(f) && !warrant_lease(sw, f);
 
 	if (!mail_may_pass(sw, f))
 		return false;
@@ -116,16 +133,41 @@ complain(const char *stage, const struct switches *sw, const struct facts *f,
 {
 	print_error(
 	    "%s: got %s (%s), the promise says %s: zone=%d role=%d "
-	    "tls=%d login=%d identity=%d asked=%d guessing=%d sender=%d owned=%d "
-	    "recipient=%d routed=%d local=%d; internal=%d check=%d "
-	    "action=%d routed=%d\n",
+	    "tls=%d login=%d identity=%d asked=%d guessing=%d lease=%d sender=%d "
+	    "owned=%d recipient=%d routed=%d local=%d; internal=%d check=%d "
+	    "action=%d routed=%d leases=%d lease_tls=%d\n",
 	    stage, verdict_name(d->verdict), reason_row(d->reason)->name,
 	    may_pass ? "permit" : "no permit", (int)f->zone, (int)f->role,
 	    (int)f->tls, (int)f->login, (int)f->identity, f->identity_asked,
-	    (int)f->guessing, (int)f->sender, (int)f->sender_owned,
-	    (int)f->recipient, (int)f->recipient_routed,
+	    (int)f->guessing, (int)f->lease, (int)f->sender,
+	    (int)f->sender_owned, (int)f->recipient, (int)f->recipient_routed,
 	    (int)f->recipient_local, (int)sw->auth_internal,
-	    (int)sw->sender_check, (int)sw->sender_action, (int)sw->routed);
+	    (int)sw->sender_check, (int)sw->sender_action, (int)sw->routed,
+	    (int)sw->leases, (int)sw->lease_tls);
+}
+
+/* Is this the question, still open, on whose answer it depends? Nobody who
+ * guesses passwords makes postern ask anything. */
+static bool
+need_is_right(const struct switches *sw, const struct facts *f, enum fact need)
+{
+	struct facts held = *f;
+
+	if (guesses_passwords(f))
+		return false;
+	switch (need) {
+	case FACT_IDENTITY:
+		return !f->identity_asked && f->identity == IDENTITY_UNKNOWN &&
+		    f->login == LOGIN_PRESENT;
+	case FACT_LEASE:
+		held.lease = LEASE_HELD;
+		held.sender_owned = TRI_YES;
+		return f->lease == LEASE_NOT_ASKED && !warrant_address(f) &&
+		    warrant_lease(sw, &held);
+	case FACT_NONE:
+		break;
+	}
+	return false;
 }
 
 /* The verdict is the oracle's, and the decision is sound in itself. A NEED may
@@ -144,9 +186,7 @@ judge(const char *stage, const struct switches *sw, const struct facts *f,
 		right = may_pass && row->verdict == VERDICT_PERMIT;
 		break;
 	case VERDICT_NEED:
-		right = d.need == FACT_IDENTITY && !f->identity_asked &&
-		    f->identity == IDENTITY_UNKNOWN &&
-		    f->login == LOGIN_PRESENT && !guesses_passwords(f);
+		right = need_is_right(sw, f, d.need);
 		break;
 	case VERDICT_REJECT:
 		right = !may_pass && row->verdict == VERDICT_REJECT &&
@@ -169,6 +209,8 @@ judge(const char *stage, const struct switches *sw, const struct facts *f,
 	X(sw->sender_check, enum sender_check, 2) \
 	X(sw->sender_action, enum sender_action, 2) \
 	X(sw->routed, enum routed_action, 2) \
+	X(sw->leases, enum leases, 2) \
+	X(sw->lease_tls, enum lease_tls, 2) \
 	X(f->zone, enum zone, 3) \
 	X(f->guessing, enum guessing, 3) \
 	X(f->role, enum role, 2) \
@@ -176,6 +218,7 @@ judge(const char *stage, const struct switches *sw, const struct facts *f,
 	X(f->login, enum login_state, 4) \
 	X(f->identity, enum identity, 5) \
 	X(f->identity_asked, bool, 2) \
+	X(f->lease, enum lease, 4) \
 	X(f->sender, enum address_form, 6) \
 	X(f->sender_owned, enum tri, 3)
 
@@ -206,22 +249,55 @@ set_rcpt(uint64_t n, struct facts *f)
 }
 
 static void
+judge_rcpt(const struct switches *sw, struct facts *f, uint64_t n,
+    struct counts *counts)
+{
+	set_rcpt(n, f);
+	judge("RCPT", sw, f, decide_rcpt(sw, f), rcpt_may_pass(sw, f), counts);
+}
+
+/* The recipient to whom the least can be objected. */
+static uint64_t
+find_best_rcpt(void)
+{
+	struct facts f = { 0 };
+	uint64_t n = 0;
+
+	do
+		set_rcpt(n++, &f);
+	while (f.recipient != ADDRESS_QUALIFIED ||
+	    f.recipient_routed != TRI_NO || f.recipient_local != TRI_YES);
+	return n - 1;
+}
+
+/*
+ * Every MAIL there is; and where MAIL passes, by the rules or by the oracle,
+ * every RCPT after it. After a MAIL that does not pass no RCPT can: the best
+ * one is tried, and the others in turn.
+ */
+static void
 every_combination_keeps_the_promise(void **state)
 {
+	const uint64_t best_rcpt = find_best_rcpt();
 	struct counts mail = { 0 }, rcpt = { 0 };
 	struct switches sw = { 0 };
 	struct facts f = { 0 };
+	struct decision d;
+	bool may_pass;
 
 	(void)state;
 	for (uint64_t m = 0; m < mail_combinations; m++) {
 		set_mail(m, &sw, &f);
-		judge("MAIL", &sw, &f, decide_mail(&sw, &f),
-		    mail_may_pass(&sw, &f), &mail);
-		for (uint64_t r = 0; r < rcpt_combinations; r++) {
-			set_rcpt(r, &f);
-			judge("RCPT", &sw, &f, decide_rcpt(&sw, &f),
-			    rcpt_may_pass(&sw, &f), &rcpt);
+		d = decide_mail(&sw, &f);
+		may_pass = mail_may_pass(&sw, &f);
+		judge("MAIL", &sw, &f, d, may_pass, &mail);
+		if (!may_pass && d.verdict != VERDICT_PERMIT) {
+			judge_rcpt(&sw, &f, best_rcpt, &rcpt);
+			judge_rcpt(&sw, &f, m % rcpt_combinations, &rcpt);
+			continue;
 		}
+		for (uint64_t r = 0; r < rcpt_combinations; r++)
+			judge_rcpt(&sw, &f, r, &rcpt);
 	}
 	print_message(
 	    "judged %ju combinations at MAIL (%ju permits) and %ju at "
@@ -268,6 +344,7 @@ zeroed_and_impossible_facts_refuse(void **state)
 	assert_int_equal(decide_rcpt(&sw, &good).verdict, VERDICT_PERMIT);
 	sw.sender_check = SENDER_CHECK_ENVELOPE;
 	assert_int_equal(decide_rcpt(&sw, &good).verdict, VERDICT_PERMIT);
+	sw.leases = LEASES_ON;
 	BROKEN(guessing);
 	BROKEN(tls);
 	BROKEN(login);
@@ -276,6 +353,21 @@ zeroed_and_impossible_facts_refuse(void **state)
 	BROKEN(sender_owned);
 	BROKEN(recipient);
 	BROKEN(recipient_routed);
+	good.login = LOGIN_ABSENT;
+	good.lease = LEASE_HELD;
+	assert_int_equal(decide_rcpt(&sw, &good).verdict, VERDICT_PERMIT);
+	BROKEN(guessing);
+	BROKEN(tls);
+	BROKEN(login);
+	BROKEN(lease);
+	BROKEN(sender);
+	BROKEN(sender_owned);
+	memset(&sw.leases, 0x4d, sizeof(sw.leases));
+	assert_int_not_equal(decide_rcpt(&sw, &good).verdict, VERDICT_PERMIT);
+	sw.leases = LEASES_ON;
+	good.tls = TLS_ABSENT;
+	memset(&sw.lease_tls, 0x4d, sizeof(sw.lease_tls));
+	assert_int_not_equal(decide_rcpt(&sw, &good).verdict, VERDICT_PERMIT);
 }
 
 /* --- which refusal, for the rules whose order people see --- */
@@ -416,6 +508,88 @@ a_guesser_hears_nothing_else(void **state)
 }
 
 static void
+a_lease_takes_the_place_of_a_login(void **state)
+{
+	struct switches sw = { .leases = LEASES_ON };
+	struct facts f = outsider;
+
+	(void)state;
+	f.login = LOGIN_ABSENT;
+	f.lease = LEASE_HELD;
+	expect("held", &sw, &f, REASON_LEASE);
+	f.sender_owned = TRI_NO;
+	expect("another's sender", &sw, &f, REASON_EXTERNAL_WITHOUT_AUTH);
+	f.sender_owned = TRI_YES;
+	f.sender = ADDRESS_NULL;
+	expect("nobody's sender", &sw, &f, REASON_EXTERNAL_WITHOUT_AUTH);
+	f.sender = ADDRESS_UNQUALIFIED;
+	expect("half a sender", &sw, &f, REASON_EXTERNAL_WITHOUT_AUTH);
+	f.sender = ADDRESS_QUALIFIED;
+	f.lease = LEASE_NONE;
+	expect("none", &sw, &f, REASON_EXTERNAL_WITHOUT_AUTH);
+	f.lease = LEASE_UNKNOWN;
+	expect("store away", &sw, &f, REASON_LEASE_UNDECIDED);
+	assert_int_equal(reason_row(REASON_LEASE_UNDECIDED)->code, 451);
+	sw.leases = LEASES_OFF;
+	expect("off", &sw, &f, REASON_EXTERNAL_WITHOUT_AUTH);
+	f.lease = LEASE_HELD;
+	expect("off and held", &sw, &f, REASON_EXTERNAL_WITHOUT_AUTH);
+}
+
+static void
+a_login_outweighs_a_lease(void **state)
+{
+	struct switches sw = { .leases = LEASES_ON };
+	struct facts f = outsider;
+
+	(void)state;
+	f.lease = LEASE_HELD;
+	expect("good login", &sw, &f, REASON_AUTHENTICATED);
+	f.identity = IDENTITY_REFUSED;
+	expect("bad login", &sw, &f, REASON_IDENTITY_REFUSED);
+	f.login = LOGIN_MALFORMED;
+	expect("malformed", &sw, &f, REASON_IDENTITY_REFUSED);
+	f.login = LOGIN_MECHANISM_UNLISTED;
+	expect("unlisted", &sw, &f, REASON_MECHANISM_NOT_ACCEPTED);
+	f.login = LOGIN_ABSENT;
+	f.role = ROLE_MX;
+	expect("guest of the mx", &sw, &f, REASON_LOCAL_RECIPIENT);
+}
+
+/* Without require_tls a lease opens clear text to its holder, and tells nobody
+ * else more than before. */
+static void
+a_lease_needs_tls_unless_told_otherwise(void **state)
+{
+	struct switches sw = { .leases = LEASES_ON };
+	struct facts f = outsider;
+
+	(void)state;
+	f.login = LOGIN_ABSENT;
+	f.lease = LEASE_HELD;
+	f.tls = TLS_ABSENT;
+	expect("clear", &sw, &f, REASON_EXTERNAL_WITHOUT_TLS);
+	f.tls = TLS_WEAK;
+	expect("weak", &sw, &f, REASON_TLS_TOO_WEAK);
+	f.lease = LEASE_UNKNOWN;
+	expect("weak, store away", &sw, &f, REASON_TLS_TOO_WEAK);
+	sw.lease_tls = LEASE_TLS_OPTIONAL;
+	expect("weak will do, store away", &sw, &f, REASON_LEASE_UNDECIDED);
+	f.lease = LEASE_HELD;
+	expect("weak will do", &sw, &f, REASON_LEASE);
+	f.tls = TLS_ABSENT;
+	expect("clear will do", &sw, &f, REASON_LEASE);
+	f.sender_owned = TRI_NO;
+	expect("another's sender", &sw, &f, REASON_EXTERNAL_WITHOUT_TLS);
+	f.lease = LEASE_NONE;
+	expect("none", &sw, &f, REASON_EXTERNAL_WITHOUT_TLS);
+	f.login = LOGIN_PRESENT;
+	f.lease = LEASE_HELD;
+	f.sender_owned = TRI_YES;
+	expect("a login in clear", &sw, &f, REASON_EXTERNAL_WITHOUT_TLS);
+}
+
+static void
 warn_passes_and_says_so(void **state)
 {
 	struct switches sw = { .sender_check = SENDER_CHECK_ENVELOPE,
@@ -456,6 +630,9 @@ main(void)
 		cmocka_unit_test(login_and_identity_have_their_own_replies),
 		cmocka_unit_test(the_address_outweighs_an_undecided_login),
 		cmocka_unit_test(a_guesser_hears_nothing_else),
+		cmocka_unit_test(a_lease_takes_the_place_of_a_login),
+		cmocka_unit_test(a_login_outweighs_a_lease),
+		cmocka_unit_test(a_lease_needs_tls_unless_told_otherwise),
 		cmocka_unit_test(warn_passes_and_says_so),
 		cmocka_unit_test(only_permits_permit),
 	};
