@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/internal.h"
+#include "store/lmdb.h"
 
 /* How long a forgetting is remembered, so that proofs which wait in the memory
  * of another process do not come back. */
@@ -27,105 +27,141 @@ val(void *data, size_t size)
 	return (MDB_val){ size, data };
 }
 
-/* The record's time; MDB_CORRUPTED when it is none. */
+/* The record's stamp; MDB_CORRUPTED when it is none. */
 static int
-get_time(const struct store *store, MDB_txn *txn, struct record_key *key,
-    uint64_t *time_ms_r)
+get_stamp(const struct lmdb *db, MDB_txn *txn, struct record_key *key,
+    uint64_t *stamp_r)
 {
 	MDB_val k = val(key->octets, key->len), data;
-	int rc = mdb_get(txn, store->dbi, &k, &data);
+	int rc = mdb_get(txn, db->dbi, &k, &data);
 
 	if (rc == MDB_SUCCESS &&
-	    record_value_parse(key->octets, key->len, data.mv_data,
-		data.mv_size, time_ms_r) != 0)
+	    record_decode(key->octets, key->len, data.mv_data, data.mv_size,
+		stamp_r) != 0)
 		return MDB_CORRUPTED;
 	return rc;
 }
 
 static int
-put_time(const struct store *store, MDB_txn *txn, struct record_key *key,
-    uint64_t time_ms)
+put_value(const struct lmdb *db, MDB_txn *txn, struct record_key *key,
+    uint64_t stamp, const void *value, size_t len)
 {
-	struct record_value value;
-	MDB_val k = val(key->octets, key->len), data;
+	MDB_val k = val(key->octets, key->len);
+	MDB_val data = { RECORD_HEAD + len, NULL };
+	uint8_t octets[RECORD_HEAD + UINT16_MAX];
 
-	record_value_make(key->octets, key->len, time_ms, &value);
-	data = val(value.octets, sizeof(value.octets));
-	return mdb_put(txn, store->dbi, &k, &data, 0);
+	record_encode(key, stamp, value, len, octets);
+	data.mv_data = octets;
+	return mdb_put(txn, db->dbi, &k, &data, 0);
 }
 
-/* Did some process forget it after it was put? */
+/* Did some process forget it, or its group, after it was put? */
 static bool
-was_forgotten(const struct store *store, MDB_txn *txn,
-    const struct overlay_item *item, uint64_t now_ns)
+was_forgotten(const struct lmdb *db, MDB_txn *txn, const struct record_key *key,
+    uint64_t put_ns, uint64_t now_ns)
 {
-	struct record_key key = item->key;
-	const uint8_t *nul = memchr(key.octets, '\0', key.len);
+	struct record_key part = *key, mark;
+	size_t group = record_group(key->octets, key->len);
 	uint64_t time;
 
-	key.octets[0] = RECORD_FORGOTTEN;
 	for (;;) {
-		if (get_time(store, txn, &key, &time) == MDB_SUCCESS &&
-		    item->put_ns <= time && time <= now_ns)
+		record_key_mark(&part, &mark);
+		if (get_stamp(db, txn, &mark, &time) == MDB_SUCCESS &&
+		    put_ns <= time && time <= now_ns)
 			return true;
-		/* and then the one of the login */
-		if (nul == NULL || key.octets[key.len - 1] == '\0')
+		if (part.len == group)
 			return false;
-		key.len = (size_t)(nul - key.octets) + 1;
+		part.len = group;
 	}
 }
+
+static bool
+is_counter(const struct record_key *key)
+{
+	return key->octets[0] == RECORD_RATE ||
+	    key->octets[0] == RECORD_DISTINCT;
+}
+
+/* Is there room for one more of its kind? */
+static int
+has_room(const struct lmdb *db, MDB_txn *txn, const struct record_key *key,
+    bool *room_r)
+{
+	size_t limit = db->limits.records;
+	MDB_stat stat_of;
+	int rc = mdb_stat(txn, db->dbi, &stat_of);
+
+	if (is_counter(key))
+		limit -= limit / 4;
+	*room_r = rc == MDB_SUCCESS && stat_of.ms_entries < limit;
+	return rc;
+}
+
+struct putting {
+	struct lmdb *db;
+	MDB_txn *txn;
+	uint64_t now_ns;
+	size_t refused; /* they stay where they are */
+	size_t lost;
+};
 
 static int
-put_item(struct store *store, MDB_txn *txn, struct overlay_item *item,
-    uint64_t now_ns, bool *full)
+put_item(struct putting *p, struct overlay_item *item, const uint8_t *octets)
 {
-	uint64_t time;
+	struct record_key key = { .len = item->key_len };
+	uint64_t stamp;
+	bool room;
 	int rc;
 
-	if (was_forgotten(store, txn, item, now_ns))
+	memcpy(key.octets, octets, key.len);
+	if (!is_counter(&key) &&
+	    was_forgotten(p->db, p->txn, &key, item->put_ns, p->now_ns))
 		return MDB_SUCCESS;
-	rc = get_time(store, txn, &item->key, &time);
+	rc = get_stamp(p->db, p->txn, &key, &stamp);
 	/* another process saw a later one */
-	if (rc == MDB_SUCCESS && time >= item->time_ms &&
-	    time <= now_ns / 1000000)
+	if (rc == MDB_SUCCESS && record_later_counts(&key) &&
+	    stamp >= item->stamp &&
+	    (key.octets[0] != RECORD_PROOF || stamp <= p->now_ns / 1000000))
 		return MDB_SUCCESS;
 	if (rc == MDB_NOTFOUND) {
-		MDB_stat stat_of;
-
-		rc = mdb_stat(txn, store->dbi, &stat_of);
+		rc = has_room(p->db, p->txn, &key, &room);
 		if (rc != MDB_SUCCESS)
 			return rc;
-		if (stat_of.ms_entries >= store->limits.proofs) {
-			*full = true;
-			item->serial = 0; /* it stays where it is */
-			return MDB_SUCCESS;
+		if (!room && is_counter(&key))
+			p->lost++;
+		if (!room && !is_counter(&key)) {
+			p->refused++;
+			item->serial = 0;
 		}
+		if (!room)
+			return MDB_SUCCESS;
 	}
-	return put_time(store, txn, &item->key, item->time_ms);
+	return put_value(p->db, p->txn, &key, item->stamp, octets + key.len,
+	    item->len);
 }
 
 int
-change_put(struct store *store, struct overlay_item *items, size_t count)
+change_put(struct lmdb *db, struct overlay_batch *batch, size_t *lost_r)
 {
-	uint64_t now;
-	MDB_txn *txn = NULL;
-	bool full = false;
-	int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+	struct putting p = { .db = db };
+	int rc = mdb_txn_begin(db->env, NULL, 0, &p.txn);
 
-	if (rc != MDB_SUCCESS)
-		return rc;
+	*lost_r = 0;
 	/* after the wait for the lock: what others forgot was before now */
-	now = clock_real_ns();
-	for (size_t i = 0; i < count && rc == MDB_SUCCESS; i++)
-		rc = put_item(store, txn, &items[i], now, &full);
+	p.now_ns = clock_real_ns();
+	for (size_t i = 0; i < batch->count && rc == MDB_SUCCESS; i++)
+		rc = put_item(&p, &batch->items[i],
+		    batch->octets + batch->items[i].at);
 	if (rc == MDB_SUCCESS)
-		rc = mdb_txn_commit(txn);
-	else
-		mdb_txn_abort(txn);
-	if (rc == MDB_SUCCESS)
-		return full ? MDB_MAP_FULL : rc;
-	for (size_t i = 0; i < count; i++)
-		items[i].serial = 0;
+		rc = mdb_txn_commit(p.txn);
+	else if (p.txn != NULL)
+		mdb_txn_abort(p.txn);
+	if (rc == MDB_SUCCESS) {
+		*lost_r = p.lost;
+		return p.refused > 0 ? MDB_MAP_FULL : rc;
+	}
+	for (size_t i = 0; i < batch->count; i++)
+		batch->items[i].serial = 0;
 	return rc;
 }
 
@@ -137,12 +173,11 @@ begins_with(const MDB_val *key, const struct record_key *prefix)
 }
 
 static int
-delete_all(struct store *store, MDB_txn *txn, struct record_key *prefix,
-    int *count)
+delete_all(struct lmdb *db, MDB_txn *txn, struct record_key *prefix, int *count)
 {
 	MDB_val key = val(prefix->octets, prefix->len), data;
 	MDB_cursor *cursor = NULL;
-	int rc = mdb_cursor_open(txn, store->dbi, &cursor);
+	int rc = mdb_cursor_open(txn, db->dbi, &cursor);
 
 	if (rc != MDB_SUCCESS)
 		return rc;
@@ -159,11 +194,10 @@ delete_all(struct store *store, MDB_txn *txn, struct record_key *prefix,
 }
 
 static int
-delete_one(struct store *store, MDB_txn *txn, struct record_key *key,
-    int *count)
+delete_one(struct lmdb *db, MDB_txn *txn, struct record_key *key, int *count)
 {
 	MDB_val k = val(key->octets, key->len);
-	int rc = mdb_del(txn, store->dbi, &k, NULL);
+	int rc = mdb_del(txn, db->dbi, &k, NULL);
 
 	if (rc == MDB_SUCCESS)
 		(*count)++;
@@ -171,31 +205,29 @@ delete_one(struct store *store, MDB_txn *txn, struct record_key *key,
 }
 
 int
-change_forget(struct store *store, struct forget_request *request)
+change_forget(struct lmdb *db, struct forget_request *request)
 {
-	const struct netaddr *addr = request->exact ? &request->addr : NULL;
-	struct record_key key, mark;
+	struct record_key mark;
 	MDB_txn *txn = NULL;
 	int count = 0, rc;
 
-	record_key_make(RECORD_PROOF, &request->login, addr, &key);
-	record_key_make(RECORD_FORGOTTEN, &request->login, addr, &mark);
-	rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+	record_key_mark(&request->key, &mark);
+	rc = mdb_txn_begin(db->env, NULL, 0, &txn);
 	if (rc != MDB_SUCCESS)
 		return rc;
-	if (request->exact)
-		rc = delete_one(store, txn, &key, &count);
+	if (request->group)
+		rc = delete_all(db, txn, &request->key, &count);
 	else
-		rc = delete_all(store, txn, &key, &count);
+		rc = delete_one(db, txn, &request->key, &count);
 	if (rc == MDB_SUCCESS)
-		rc = put_time(store, txn, &mark, clock_real_ns());
+		rc = put_value(db, txn, &mark, clock_real_ns(), NULL, 0);
 	if (rc == MDB_SUCCESS)
 		rc = mdb_txn_commit(txn);
 	else
 		mdb_txn_abort(txn);
 	/* what was taken back must not return with a power cut */
 	if (rc == MDB_SUCCESS)
-		rc = mdb_env_sync(store->env, 1);
+		rc = mdb_env_sync(db->env, 1);
 	request->count = rc == MDB_SUCCESS ? count : -1;
 	return rc;
 }
@@ -206,8 +238,8 @@ struct look {
 	uint64_t real_ns;
 	struct {
 		struct record_key key;
-		struct record_value value;
-		size_t value_len;
+		uint8_t head[RECORD_HEAD];
+		size_t head_len;
 	} found[EXPIRE_BATCH];
 	size_t count;
 };
@@ -216,20 +248,22 @@ static bool
 is_expired(const struct look *look, const MDB_val *key, const MDB_val *data)
 {
 	const char *kind = key->mv_data;
-	uint64_t time;
+	uint64_t stamp;
 
 	if (kind[0] == RECORD_VERSION)
 		return false;
-	/* what cannot be read is no proof either */
-	if (record_value_parse(key->mv_data, key->mv_size, data->mv_data,
-		data->mv_size, &time) != 0)
+	/* what cannot be read is of no use either */
+	if (record_decode(key->mv_data, key->mv_size, data->mv_data,
+		data->mv_size, &stamp) != 0)
 		return true;
 	if (kind[0] == RECORD_FORGOTTEN)
-		return time > look->real_ns ||
-		    look->real_ns - time > FORGOTTEN_NS;
-	if (time > look->now_ms)
-		return time - look->now_ms > FUTURE_MS;
-	return look->now_ms - time > look->ttl_ms;
+		return stamp > look->real_ns ||
+		    look->real_ns - stamp > FORGOTTEN_NS;
+	if (kind[0] != RECORD_PROOF)
+		return stamp <= look->now_ms;
+	if (stamp > look->now_ms)
+		return stamp - look->now_ms > FUTURE_MS;
+	return look->now_ms - stamp > look->ttl_ms;
 }
 
 static void
@@ -239,29 +273,27 @@ remember(struct look *look, const MDB_val *key, const MDB_val *data)
 
 	memcpy(look->found[i].key.octets, key->mv_data, key->mv_size);
 	look->found[i].key.len = key->mv_size;
-	look->found[i].value_len = data->mv_size;
-	if (look->found[i].value_len > sizeof(look->found[i].value.octets))
-		look->found[i].value_len = sizeof(look->found[i].value.octets);
-	memcpy(look->found[i].value.octets, data->mv_data,
-	    look->found[i].value_len);
+	look->found[i].head_len =
+	    data->mv_size < RECORD_HEAD ? data->mv_size : RECORD_HEAD;
+	memcpy(look->found[i].head, data->mv_data, look->found[i].head_len);
 }
 
 /* Goes on where the last look stopped; at the end it begins anew. No write
  * transaction, so that a store in which all is fresh costs nobody a wait. */
 static int
-look_on(struct store *store, struct look *look)
+look_on(struct lmdb *db, struct look *look)
 {
-	struct record_key *at = &store->expire_at;
+	struct record_key *at = &db->expire_at;
 	MDB_val key = val(at->octets, at->len), data;
 	MDB_cursor *cursor = NULL;
 	MDB_txn *txn = NULL;
 	size_t seen = 0;
-	int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+	int rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
 
 	look->count = 0;
 	if (rc != MDB_SUCCESS)
 		return rc;
-	rc = mdb_cursor_open(txn, store->dbi, &cursor);
+	rc = mdb_cursor_open(txn, db->dbi, &cursor);
 	if (rc == MDB_SUCCESS)
 		rc = mdb_cursor_get(cursor, &key, &data,
 		    at->len == 0 ? MDB_FIRST : MDB_SET_RANGE);
@@ -284,22 +316,22 @@ look_on(struct store *store, struct look *look)
 
 /* Those that are still as they were seen. */
 static int
-remove_found(struct store *store, struct look *look)
+remove_found(struct lmdb *db, struct look *look)
 {
 	MDB_txn *txn = NULL;
-	int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+	int rc = mdb_txn_begin(db->env, NULL, 0, &txn);
 
 	if (rc != MDB_SUCCESS)
 		return rc;
 	for (size_t i = 0; i < look->count && rc == MDB_SUCCESS; i++) {
 		struct record_key *found = &look->found[i].key;
-		size_t len = look->found[i].value_len;
+		size_t len = look->found[i].head_len;
 		MDB_val key = val(found->octets, found->len), data;
 
-		rc = mdb_get(txn, store->dbi, &key, &data);
+		rc = mdb_get(txn, db->dbi, &key, &data);
 		if (rc == MDB_SUCCESS && data.mv_size >= len &&
-		    memcmp(data.mv_data, look->found[i].value.octets, len) == 0)
-			rc = mdb_del(txn, store->dbi, &key, NULL);
+		    memcmp(data.mv_data, look->found[i].head, len) == 0)
+			rc = mdb_del(txn, db->dbi, &key, NULL);
 		if (rc == MDB_NOTFOUND)
 			rc = MDB_SUCCESS;
 	}
@@ -310,21 +342,21 @@ remove_found(struct store *store, struct look *look)
 }
 
 int
-change_expire(struct store *store, uint64_t ttl_ms, uint64_t now_ms)
+change_expire(struct lmdb *db, uint64_t ttl_ms, uint64_t now_ms)
 {
 	struct look *look = malloc(sizeof(*look));
 	int rc = look == NULL ? ENOMEM : MDB_SUCCESS;
 
 	/* pages that dead processes hold back */
-	(void)mdb_reader_check(store->env, NULL);
+	(void)mdb_reader_check(db->env, NULL);
 	for (int round = 0; round < EXPIRE_ROUNDS && rc == MDB_SUCCESS;
 	     round++) {
 		look->ttl_ms = ttl_ms;
 		look->now_ms = now_ms;
 		look->real_ns = clock_real_ns();
-		rc = look_on(store, look);
+		rc = look_on(db, look);
 		if (rc == MDB_SUCCESS && look->count > 0)
-			rc = remove_found(store, look);
+			rc = remove_found(db, look);
 		if (look->count < EXPIRE_BATCH)
 			break;
 	}

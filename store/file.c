@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "store/inspect.h"
-#include "store/internal.h"
+#include "store/lmdb.h"
 
 /* How long another process may take to open. */
 #define TURN_MS      5000
@@ -115,7 +115,7 @@ user_of(const char *lock_path)
 }
 
 static int
-put_aside(struct store *store, const char *why, struct err *e)
+put_aside(struct lmdb *db, const char *why, struct err *e)
 {
 	time_t now = time(NULL);
 	char stamp[32] = "";
@@ -127,15 +127,15 @@ put_aside(struct store *store, const char *why, struct err *e)
 		(void)strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%S", &tm);
 	for (unsigned int n = 1; n < 100 && rc != 0; n++) {
 		int made = n == 1
-		    ? asprintf(&aside, "%s.damaged-%s", store->path, stamp)
-		    : asprintf(&aside, "%s.damaged-%s-%u", store->path, stamp,
+		    ? asprintf(&aside, "%s.damaged-%s", db->base.path, stamp)
+		    : asprintf(&aside, "%s.damaged-%s-%u", db->base.path, stamp,
 			  n);
 
 		if (made < 0) {
 			err_set(e, "no memory");
 			return -1;
 		}
-		rc = renameat2(AT_FDCWD, store->path, AT_FDCWD, aside,
+		rc = renameat2(AT_FDCWD, db->base.path, AT_FDCWD, aside,
 		    RENAME_NOREPLACE);
 		if (rc == 0)
 			break;
@@ -146,19 +146,19 @@ put_aside(struct store *store, const char *why, struct err *e)
 	}
 	if (rc != 0) {
 		err_set(e, "%.300s: damaged (%.60s), and cannot be renamed: %s",
-		    store->path, why, strerror(errno));
+		    db->base.path, why, strerror(errno));
 		return -1;
 	}
-	report(store, STORE_ALARM,
-	    "%s: damaged (%s): kept as %s, a new one is begun and every "
-	    "session proof is lost",
-	    store->path, why, aside);
+	report(&db->base, STORE_ALARM,
+	    "%s: damaged (%s): kept as %s, a new one is begun and all it "
+	    "held is lost",
+	    db->base.path, why, aside);
 	free(aside);
 	return 0;
 }
 
 static int
-judge(struct store *store, const char *lock_path, struct err *e)
+judge(struct lmdb *db, const char *lock_path, struct err *e)
 {
 	struct err why = { "" };
 	pid_t user = user_of(lock_path);
@@ -168,25 +168,26 @@ judge(struct store *store, const char *lock_path, struct err *e)
 		err_set(e, "%.300s: %s", lock_path, strerror(errno));
 		return -1;
 	}
-	switch (inspect_file(store->path, store->limits.map_bytes, &why)) {
+	switch (inspect_file(db->base.path, db->limits.map_bytes, &why)) {
 	case INSPECTION_SOUND:
 		return 0;
 	case INSPECTION_SLOW:
-		report(store, STORE_WARNING, "%s: not checked for damage (%s)",
-		    store->path, why.text);
+		report(&db->base, STORE_WARNING,
+		    "%s: not checked for damage (%s)", db->base.path, why.text);
 		return 0;
 	case INSPECTION_DAMAGED:
 		if (user == 0)
-			return put_aside(store, why.text, e);
+			return put_aside(db, why.text, e);
 		err_set(e,
 		    "%.300s: damaged (%.60s); restart postern, which holds it "
 		    "(process %ld), to begin a new one",
-		    store->path, why.text, (long)user);
+		    db->base.path, why.text, (long)user);
 		return -1;
 	case INSPECTION_FAILED:
 		break;
 	}
-	err_set(e, "%.300s: cannot be checked: %.100s", store->path, why.text);
+	err_set(e, "%.300s: cannot be checked: %.100s", db->base.path,
+	    why.text);
 	return -1;
 }
 
@@ -194,27 +195,27 @@ judge(struct store *store, const char *lock_path, struct err *e)
 static void
 on_assert(MDB_env *env, const char *text)
 {
-	struct store *store = mdb_env_get_userctx(env);
+	struct lmdb *db = mdb_env_get_userctx(env);
 
-	report(store, STORE_ALARM,
+	report(&db->base, STORE_ALARM,
 	    "%s: damaged, and found too late: postern must be started again "
 	    "(%s)",
-	    store->path, text);
+	    db->base.path, text);
 }
 
 /* A new store says of what format it is. */
 static int
-write_version(struct store *store)
+write_version(struct lmdb *db)
 {
 	char kind = RECORD_VERSION, format[] = STORE_FORMAT;
 	MDB_val key = { 1, &kind };
 	MDB_val data = { strlen(format), format };
 	MDB_txn *txn = NULL;
-	int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+	int rc = mdb_txn_begin(db->env, NULL, 0, &txn);
 
 	if (rc != MDB_SUCCESS)
 		return rc;
-	rc = mdb_put(txn, store->dbi, &key, &data, 0);
+	rc = mdb_put(txn, db->dbi, &key, &data, 0);
 	if (rc == MDB_SUCCESS)
 		return mdb_txn_commit(txn);
 	mdb_txn_abort(txn);
@@ -222,28 +223,28 @@ write_version(struct store *store)
 }
 
 static int
-open_records(struct store *store)
+open_records(struct lmdb *db)
 {
 	MDB_txn *txn = NULL;
 	MDB_stat stat_of = { 0 };
-	int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+	int rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
 
 	if (rc != MDB_SUCCESS)
 		return rc;
-	rc = mdb_dbi_open(txn, NULL, 0, &store->dbi);
+	rc = mdb_dbi_open(txn, NULL, 0, &db->dbi);
 	if (rc == MDB_SUCCESS)
-		rc = mdb_stat(txn, store->dbi, &stat_of);
+		rc = mdb_stat(txn, db->dbi, &stat_of);
 	if (rc == MDB_SUCCESS)
 		rc = mdb_txn_commit(txn);
 	else
 		mdb_txn_abort(txn);
 	if (rc == MDB_SUCCESS && stat_of.ms_entries == 0)
-		rc = write_version(store);
+		rc = write_version(db);
 	return rc;
 }
 
 static int
-open_env(struct store *store)
+open_env(struct lmdb *db)
 {
 	/* A commit writes the data through, and the page that makes it valid
 	 * with the next: after a power cut the last one may be missing, but
@@ -251,55 +252,55 @@ open_env(struct store *store)
 	 * code and no signal. */
 	const unsigned int flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NOMETASYNC;
 	mode_t mask = umask(077);
-	int fd, rc = mdb_env_create(&store->env);
+	int fd, rc = mdb_env_create(&db->env);
 
 	if (rc == MDB_SUCCESS)
-		rc = mdb_env_set_mapsize(store->env, store->limits.map_bytes);
+		rc = mdb_env_set_mapsize(db->env, db->limits.map_bytes);
 	if (rc == MDB_SUCCESS)
-		rc = mdb_env_set_userctx(store->env, store);
+		rc = mdb_env_set_userctx(db->env, db);
 	if (rc == MDB_SUCCESS)
-		rc = mdb_env_set_assert(store->env, on_assert);
+		rc = mdb_env_set_assert(db->env, on_assert);
 	if (rc == MDB_SUCCESS)
-		rc = mdb_env_open(store->env, store->path, flags, 0600);
+		rc = mdb_env_open(db->env, db->base.path, flags, 0600);
 	(void)umask(mask);
 	/* LMDB forgets that for one of its descriptors */
-	if (rc == MDB_SUCCESS && mdb_env_get_fd(store->env, &fd) == 0)
+	if (rc == MDB_SUCCESS && mdb_env_get_fd(db->env, &fd) == 0)
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	if (rc == MDB_SUCCESS)
-		rc = mdb_reader_check(store->env, NULL);
+		rc = mdb_reader_check(db->env, NULL);
 	if (rc == MDB_SUCCESS)
-		rc = open_records(store);
-	if (rc != MDB_SUCCESS && store->env != NULL) {
-		mdb_env_close(store->env);
-		store->env = NULL;
+		rc = open_records(db);
+	if (rc != MDB_SUCCESS && db->env != NULL) {
+		mdb_env_close(db->env);
+		db->env = NULL;
 	}
 	return rc;
 }
 
 static int
-open_in_turn(struct store *store, struct err *e)
+open_in_turn(struct lmdb *db, struct err *e)
 {
 	struct stat st = { 0 }, lock_st;
 	char *lock_path = NULL;
 	int there, rc = -1;
 
-	if (asprintf(&lock_path, "%s-lock", store->path) < 0) {
+	if (asprintf(&lock_path, "%s-lock", db->base.path) < 0) {
 		err_set(e, "no memory");
 		return -1;
 	}
-	there = examine(store->path, &st, e);
+	there = examine(db->base.path, &st, e);
 	if (there < 0 || examine(lock_path, &lock_st, e) < 0)
 		goto out;
 	if (there == 1 && st.st_size == 0)
-		report(store, STORE_WARNING,
-		    "%s: is empty: whatever it held is lost", store->path);
+		report(&db->base, STORE_WARNING,
+		    "%s: is empty: whatever it held is lost", db->base.path);
 	if ((there == 0 || st.st_size == 0) && user_of(lock_path) == 0)
 		(void)unlink(lock_path);
-	if (there == 1 && st.st_size > 0 && judge(store, lock_path, e) != 0)
+	if (there == 1 && st.st_size > 0 && judge(db, lock_path, e) != 0)
 		goto out;
-	rc = open_env(store);
+	rc = open_env(db);
 	if (rc != MDB_SUCCESS) {
-		err_set(e, "%.300s: %s", store->path, mdb_strerror(rc));
+		err_set(e, "%.300s: %s", db->base.path, mdb_strerror(rc));
 		rc = -1;
 	}
 out:
@@ -308,7 +309,7 @@ out:
 }
 
 int
-file_open(struct store *store, const char *dir, struct err *e)
+file_open(struct lmdb *db, const char *dir, struct err *e)
 {
 	int dir_fd = open_dir(dir, e);
 	int rc = -1;
@@ -316,7 +317,7 @@ file_open(struct store *store, const char *dir, struct err *e)
 	if (dir_fd < 0)
 		return -1;
 	if (take_turn(dir_fd, dir, e) == 0)
-		rc = open_in_turn(store, e);
+		rc = open_in_turn(db, e);
 	(void)close(dir_fd);
 	return rc;
 }

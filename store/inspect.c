@@ -289,9 +289,7 @@ static void
 check_record(struct walk *w, const MDB_val *key, const MDB_val *data)
 {
 	const char *kind = key->mv_data;
-	struct login login;
-	struct netaddr addr;
-	uint64_t time_ms;
+	uint64_t stamp;
 
 	if (key->mv_size == 1 && kind[0] == RECORD_VERSION) {
 		if (data->mv_size != strlen(STORE_FORMAT) ||
@@ -300,10 +298,10 @@ check_record(struct walk *w, const MDB_val *key, const MDB_val *data)
 			    STORE_FORMAT);
 		return;
 	}
-	if (record_key_parse(key->mv_data, key->mv_size, &login, &addr) != 0)
+	if (!record_key_is_sound(key->mv_data, key->mv_size))
 		verdict(w, 'D', "a record with no key");
-	if (record_value_parse(key->mv_data, key->mv_size, data->mv_data,
-		data->mv_size, &time_ms) != 0)
+	if (record_decode(key->mv_data, key->mv_size, data->mv_data,
+		data->mv_size, &stamp) != 0)
 		verdict(w, 'D', "a record with a wrong check sum");
 }
 

@@ -7,7 +7,7 @@
 #include "policy/err.h"
 
 /* The text under the version key. */
-#define STORE_FORMAT "1"
+#define STORE_FORMAT "2"
 
 enum inspection {
 	INSPECTION_FAILED = 0, /* could not look */

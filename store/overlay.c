@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The proofs that are not in the file yet, in a hash whose own list keeps the
- * order in which they were put. It grows to its limit and no further: a disk
- * that stays full must not become a full memory.
+ * Records in memory, in a hash by group whose own list keeps the order in which
+ * they were used; those that wait to be written are in a list of their own. It
+ * grows to its limit and no further: a disk that stays full must not become a
+ * full memory.
  */
 #include "store/overlay.h"
 
@@ -11,36 +12,64 @@
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
+#include <utlist.h>
+
+/* A rate's state, a lease's source: no memory of its own for that. */
+#define SMALL 16
 
 struct entry {
-	UT_hash_handle hh;
-	uint64_t time_ms;
+	UT_hash_handle hh;         /* by group */
+	struct entry *prev, *next; /* of those that wait */
+	uint64_t stamp;
 	uint64_t put_ns;
-	uint64_t serial;
-	size_t len;
+	uint64_t serial; /* 0: it does not wait */
+	uint8_t *large;  /* NULL: it is in small */
+	uint16_t room;
+	uint16_t len;
+	uint16_t key_len;
+	uint8_t small[SMALL];
 	uint8_t key[];
 };
 
 struct overlay {
 	struct entry *entries;
+	struct entry *waiting;
+	size_t waiting_count;
+	size_t size;
 	size_t limit;
 	uint64_t serial;
+	bool keeps;
 };
 
 struct overlay *
-overlay_new(size_t limit)
+overlay_new(size_t limit, bool keeps)
 {
 	struct overlay *overlay = calloc(1, sizeof(*overlay));
 
-	if (overlay != NULL)
+	if (overlay != NULL) {
 		overlay->limit = limit;
+		overlay->keeps = keeps;
+	}
 	return overlay;
+}
+
+static void
+wait_no_more(struct overlay *overlay, struct entry *entry)
+{
+	if (entry->serial == 0)
+		return;
+	DL_DELETE(overlay->waiting, entry);
+	overlay->waiting_count--;
+	entry->serial = 0;
 }
 
 static void
 drop(struct overlay *overlay, struct entry *entry)
 {
+	wait_no_more(overlay, entry);
 	HASH_DELETE(hh, overlay->entries, entry);
+	overlay->size -= OVERLAY_ENTRY_SIZE + entry->room;
+	free(entry->large);
 	free(entry);
 }
 
@@ -58,111 +87,251 @@ overlay_free(struct overlay **overlay)
 }
 
 size_t
+overlay_waiting(const struct overlay *overlay)
+{
+	return overlay->waiting_count;
+}
+
+size_t
 overlay_count(const struct overlay *overlay)
 {
 	return HASH_COUNT(overlay->entries);
 }
 
+uint64_t
+overlay_serial(const struct overlay *overlay)
+{
+	return overlay->serial;
+}
+
+bool
+overlay_is_waiting(const struct overlay *overlay, uint64_t serial)
+{
+	return overlay->waiting != NULL && overlay->waiting->serial <= serial;
+}
+
+/* The next with the same group: in a bucket of the hash they follow. */
+static struct entry *
+next_of_group(const struct overlay *overlay, const struct entry *entry)
+{
+	for (UT_hash_handle *hh = entry->hh.hh_next; hh != NULL;
+	     hh = hh->hh_next) {
+		if (hh->keylen == entry->hh.keylen &&
+		    memcmp(hh->key, entry->key, hh->keylen) == 0)
+			return ELMT_FROM_HH(overlay->entries->hh.tbl, hh);
+	}
+	return NULL;
+}
+
+static struct entry *
+first_of_group(const struct overlay *overlay, const struct record_key *key)
+{
+	size_t group = record_group(key->octets, key->len);
+	struct entry *entry;
+
+	HASH_FIND(hh, overlay->entries, key->octets, group, entry);
+	return entry;
+}
+
 static struct entry *
 find(const struct overlay *overlay, const struct record_key *key)
 {
-	struct entry *entry;
+	struct entry *entry = first_of_group(overlay, key);
 
-	HASH_FIND(hh, overlay->entries, key->octets, key->len, entry);
+	while (entry != NULL &&
+	    (entry->key_len != key->len ||
+		memcmp(entry->key, key->octets, key->len) != 0))
+		entry = next_of_group(overlay, entry);
 	return entry;
+}
+
+static const void *
+value_of(const struct entry *entry)
+{
+	return entry->large != NULL ? entry->large : entry->small;
+}
+
+/* Room for twice what is needed: sets grow one by one. */
+static int
+set_value(struct overlay *overlay, struct entry *entry, const void *value,
+    size_t len)
+{
+	if (len > SMALL && len > entry->room) {
+		size_t room = len <= UINT16_MAX / 2 ? 2 * len : len;
+		uint8_t *large = realloc(entry->large, room);
+
+		if (large == NULL)
+			return -1;
+		overlay->size += room - entry->room;
+		entry->large = large;
+		entry->room = (uint16_t)room;
+	}
+	if (len > 0)
+		memmove(entry->large != NULL ? entry->large : entry->small,
+		    value, len);
+	entry->len = (uint16_t)len;
+	return 0;
+}
+
+static struct entry *
+make(struct overlay *overlay, const struct record_key *key)
+{
+	struct entry *entry = calloc(1, sizeof(*entry) + key->len);
+
+	if (entry == NULL)
+		return NULL;
+	memcpy(entry->key, key->octets, key->len);
+	entry->key_len = (uint16_t)key->len;
+	overlay->size += OVERLAY_ENTRY_SIZE;
+	return entry;
+}
+
+/* It is the youngest. */
+static int
+add(struct overlay *overlay, struct entry *entry)
+{
+	size_t group = record_group(entry->key, entry->key_len);
+
+	memset(&entry->hh, 0, sizeof(entry->hh));
+	HASH_ADD_KEYPTR(hh, overlay->entries, entry->key, group, entry);
+	return entry->hh.tbl == NULL ? -1 : 0;
 }
 
 int
 overlay_put(struct overlay *overlay, const struct record_key *key,
-    uint64_t time_ms, uint64_t put_ns, bool *lost_r)
+    uint64_t stamp, const void *value, size_t len, uint64_t put_ns, bool waits,
+    bool *lost_r)
 {
 	struct entry *entry = find(overlay, key);
 
 	*lost_r = false;
-	if (entry != NULL) {
-		/* it is the youngest again */
+	if (entry != NULL)
 		HASH_DELETE(hh, overlay->entries, entry);
-	} else {
-		entry = malloc(sizeof(*entry) + key->len);
-		if (entry == NULL)
-			return -1;
-		memcpy(entry->key, key->octets, key->len);
-		entry->len = key->len;
-	}
-	memset(&entry->hh, 0, sizeof(entry->hh));
-	entry->time_ms = time_ms;
-	entry->put_ns = put_ns;
-	entry->serial = ++overlay->serial;
-	HASH_ADD_KEYPTR(hh, overlay->entries, entry->key, key->len, entry);
-	if (entry->hh.tbl == NULL) {
+	else
+		entry = make(overlay, key);
+	if (entry == NULL)
+		return -1;
+	if (set_value(overlay, entry, value, len) != 0 ||
+	    add(overlay, entry) != 0) {
+		wait_no_more(overlay, entry);
+		overlay->size -= OVERLAY_ENTRY_SIZE + entry->room;
+		free(entry->large);
 		free(entry);
 		return -1;
 	}
-	if (HASH_COUNT(overlay->entries) > overlay->limit) {
+	entry->stamp = stamp;
+	entry->put_ns = put_ns;
+	if (waits) {
+		wait_no_more(overlay, entry);
+		entry->serial = ++overlay->serial;
+		DL_APPEND(overlay->waiting, entry);
+		overlay->waiting_count++;
+	}
+	while (overlay->size > overlay->limit && overlay->entries != entry) {
+		*lost_r |= overlay->entries->serial != 0;
 		drop(overlay, overlay->entries);
-		*lost_r = true;
 	}
 	return 0;
 }
 
+static struct record_view
+view(const struct entry *entry)
+{
+	return (struct record_view){ .key = entry->key,
+		.key_len = entry->key_len,
+		.stamp = entry->stamp,
+		.value = value_of(entry),
+		.len = entry->len };
+}
+
 bool
-overlay_find(const struct overlay *overlay, const struct record_key *key,
-    uint64_t *time_ms_r)
+overlay_find(struct overlay *overlay, const struct record_key *key,
+    struct record_view *view_r)
 {
 	const struct entry *entry = find(overlay, key);
 
 	if (entry == NULL)
 		return false;
-	*time_ms_r = entry->time_ms;
+	*view_r = view(entry);
 	return true;
 }
 
-size_t
-overlay_copy(const struct overlay *overlay, struct overlay_item *items,
-    size_t max)
+void
+overlay_group(struct overlay *overlay, const struct record_key *group,
+    void (*each)(void *arg, const struct record_view *view), void *arg)
 {
-	size_t count = 0;
+	for (const struct entry *entry = first_of_group(overlay, group);
+	     entry != NULL; entry = next_of_group(overlay, entry)) {
+		const struct record_view v = view(entry);
 
-	for (const struct entry *entry = overlay->entries;
-	     entry != NULL && count < max; entry = entry->hh.next) {
-		struct overlay_item *item = &items[count++];
-
-		memcpy(item->key.octets, entry->key, entry->len);
-		item->key.len = entry->len;
-		item->time_ms = entry->time_ms;
-		item->put_ns = entry->put_ns;
-		item->serial = entry->serial;
+		each(arg, &v);
 	}
-	return count;
 }
 
 void
-overlay_settle(struct overlay *overlay, const struct overlay_item *items,
-    size_t count)
+overlay_copy(struct overlay *overlay, struct overlay_batch *batch)
 {
-	for (size_t i = 0; i < count; i++) {
-		struct entry *entry = find(overlay, &items[i].key);
+	const struct entry *entry;
 
-		if (entry != NULL && entry->serial == items[i].serial)
+	DL_FOREACH(overlay->waiting, entry)
+	{
+		struct overlay_item *item = &batch->items[batch->count];
+		size_t size = (size_t)entry->key_len + entry->len;
+
+		if (batch->count == OVERLAY_BATCH ||
+		    size > OVERLAY_BATCH_OCTETS - batch->used)
+			return;
+		*item = (struct overlay_item){ .from = overlay,
+			.at = batch->used,
+			.key_len = entry->key_len,
+			.len = entry->len,
+			.stamp = entry->stamp,
+			.put_ns = entry->put_ns,
+			.serial = entry->serial };
+		memcpy(batch->octets + batch->used, entry->key, entry->key_len);
+		memcpy(batch->octets + batch->used + entry->key_len,
+		    value_of(entry), entry->len);
+		batch->used += size;
+		batch->count++;
+	}
+}
+
+void
+overlay_settle(struct overlay *overlay, const struct overlay_batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct overlay_item *item = &batch->items[i];
+		struct record_key key = { .len = item->key_len };
+		struct entry *entry;
+
+		if (item->from != overlay || item->serial == 0)
+			continue;
+		memcpy(key.octets, batch->octets + item->at, key.len);
+		entry = find(overlay, &key);
+		if (entry == NULL || entry->serial != item->serial)
+			continue;
+		if (overlay->keeps)
+			wait_no_more(overlay, entry);
+		else
 			drop(overlay, entry);
 	}
 }
 
 size_t
 overlay_forget(struct overlay *overlay, const struct record_key *key,
-    bool prefix)
+    bool group)
 {
-	struct entry *entry, *next;
+	struct entry *entry =
+	    group ? first_of_group(overlay, key) : find(overlay, key);
 	size_t count = 0;
 
-	HASH_ITER(hh, overlay->entries, entry, next)
-	{
-		if (entry->len < key->len ||
-		    (!prefix && entry->len != key->len) ||
-		    memcmp(entry->key, key->octets, key->len) != 0)
-			continue;
+	while (entry != NULL) {
+		struct entry *next =
+		    group ? next_of_group(overlay, entry) : NULL;
+
 		drop(overlay, entry);
 		count++;
+		entry = next;
 	}
 	return count;
 }

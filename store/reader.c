@@ -6,120 +6,195 @@
  */
 #include <string.h>
 
-#include "store/internal.h"
+#include "store/lmdb.h"
 
 static MDB_txn *
-borrow(struct store *store, int *rc_r)
+borrow(struct lmdb *db, int *rc_r)
 {
 	MDB_txn *txn = NULL;
 	bool make = false;
 
-	(void)pthread_mutex_lock(&store->readers_lock);
-	while (store->readers_idle == 0 && store->readers_made == STORE_READERS)
-		(void)pthread_cond_wait(&store->reader_back,
-		    &store->readers_lock);
-	if (store->readers_idle > 0)
-		txn = store->readers[--store->readers_idle];
+	(void)pthread_mutex_lock(&db->readers_lock);
+	while (db->readers_idle == 0 && db->readers_made == STORE_READERS)
+		(void)pthread_cond_wait(&db->reader_back, &db->readers_lock);
+	if (db->readers_idle > 0)
+		txn = db->readers[--db->readers_idle];
 	else {
-		store->readers_made++;
+		db->readers_made++;
 		make = true;
 	}
-	(void)pthread_mutex_unlock(&store->readers_lock);
+	(void)pthread_mutex_unlock(&db->readers_lock);
 	if (!make) {
 		*rc_r = mdb_txn_renew(txn);
 		return txn;
 	}
-	*rc_r = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+	*rc_r = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
 	if (*rc_r == MDB_READERS_FULL) {
 		/* of processes that were killed, perhaps */
-		(void)mdb_reader_check(store->env, NULL);
-		*rc_r = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+		(void)mdb_reader_check(db->env, NULL);
+		*rc_r = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
 	}
 	return *rc_r == MDB_SUCCESS ? txn : NULL;
 }
 
 static void
-give_back(struct store *store, MDB_txn *txn)
+give_back(struct lmdb *db, MDB_txn *txn)
 {
 	if (txn != NULL)
 		mdb_txn_reset(txn);
-	(void)pthread_mutex_lock(&store->readers_lock);
+	(void)pthread_mutex_lock(&db->readers_lock);
 	if (txn != NULL)
-		store->readers[store->readers_idle++] = txn;
+		db->readers[db->readers_idle++] = txn;
 	else
-		store->readers_made--;
-	(void)pthread_cond_signal(&store->reader_back);
-	(void)pthread_mutex_unlock(&store->readers_lock);
+		db->readers_made--;
+	(void)pthread_cond_signal(&db->reader_back);
+	(void)pthread_mutex_unlock(&db->readers_lock);
 }
 
+/* What a get came to. */
 static int
-look(const struct store *store, MDB_txn *txn, struct record_key *keys,
-    size_t count, uint64_t *times_r, unsigned int *found_r)
+tell(struct lmdb *db, int rc)
 {
-	for (size_t i = 0; i < count; i++) {
-		MDB_val key = { keys[i].len, keys[i].octets };
-		MDB_val data;
-		int rc = mdb_get(txn, store->dbi, &key, &data);
-
-		if (rc == MDB_NOTFOUND)
-			continue;
-		if (rc != MDB_SUCCESS)
-			return rc;
-		if (record_value_parse(keys[i].octets, keys[i].len,
-			data.mv_data, data.mv_size, &times_r[i]) != 0)
-			return MDB_CORRUPTED;
-		*found_r |= 1u << i;
+	if (rc == MDB_SUCCESS || rc == MDB_NOTFOUND) {
+		if (db->reading.on)
+			trouble_over(&db->base, &db->reading,
+			    "can be read again");
+		return 0;
 	}
+	trouble_report(&db->base, &db->reading,
+	    "%s: cannot be read: %s (if that stays, restart postern: it checks "
+	    "the store and begins a new one if it is damaged)",
+	    db->base.path, mdb_strerror(rc));
+	return -1;
+}
+
+/* MDB_NOTFOUND, MDB_CORRUPTED, ... */
+static int
+look_up(const struct lmdb *db, MDB_txn *txn, const struct record_key *key,
+    uint64_t *stamp_r, void *value_r, size_t size, size_t *len_r)
+{
+	struct record_key copy = *key;
+	MDB_val k = { copy.len, copy.octets }, data;
+	int rc = mdb_get(txn, db->dbi, &k, &data);
+
+	*len_r = 0;
+	if (rc != MDB_SUCCESS)
+		return rc;
+	if (record_decode(key->octets, key->len, data.mv_data, data.mv_size,
+		stamp_r) != 0 ||
+	    data.mv_size - RECORD_HEAD > size)
+		return MDB_CORRUPTED;
+	*len_r = data.mv_size - RECORD_HEAD;
+	memcpy(value_r, (const uint8_t *)data.mv_data + RECORD_HEAD, *len_r);
 	return MDB_SUCCESS;
 }
 
 int
-reader_get(struct store *store, struct record_key *keys, size_t count,
-    uint64_t *times_r, unsigned int *found_r)
+reader_get(struct lmdb *db, struct record *records, size_t count,
+    unsigned int *found_r)
 {
 	int rc;
-	MDB_txn *txn = borrow(store, &rc);
+	MDB_txn *txn = borrow(db, &rc);
 
 	*found_r = 0;
-	if (rc == MDB_SUCCESS)
-		rc = look(store, txn, keys, count, times_r, found_r);
-	give_back(store, txn);
-	if (rc == MDB_SUCCESS) {
-		if (store->reading.on)
-			trouble_over(store, &store->reading,
-			    "can be read again");
-		return 0;
+	for (size_t i = 0;
+	     i < count && (rc == MDB_SUCCESS || rc == MDB_NOTFOUND); i++) {
+		struct record *r = &records[i];
+
+		rc = look_up(db, txn, &r->key, &r->stamp, r->value,
+		    sizeof(r->value), &r->len);
+		if (rc == MDB_SUCCESS)
+			*found_r |= 1u << i;
 	}
-	trouble_report(store, &store->reading,
-	    "%s: cannot be read: %s (if that stays, restart postern: it checks "
-	    "the store and begins a new one if it is damaged)",
-	    store->path, mdb_strerror(rc));
-	return -1;
+	give_back(db, txn);
+	return tell(db, rc);
+}
+
+int
+reader_counter(struct lmdb *db, const struct record_key *key, uint64_t *stamp_r,
+    void *value_r, size_t size, size_t *len_r)
+{
+	int rc;
+	MDB_txn *txn = borrow(db, &rc);
+
+	if (rc == MDB_SUCCESS)
+		rc = look_up(db, txn, key, stamp_r, value_r, size, len_r);
+	give_back(db, txn);
+	return tell(db, rc) != 0 ? -1 : rc == MDB_SUCCESS;
+}
+
+/* Is it there, and sound, and does it begin so? */
+static int
+view(const MDB_val *key, const MDB_val *data, const struct record_key *prefix,
+    struct record_view *view_r)
+{
+	if (key->mv_size < prefix->len ||
+	    memcmp(key->mv_data, prefix->octets, prefix->len) != 0)
+		return MDB_NOTFOUND;
+	if (key->mv_size > RECORD_KEY_MAX ||
+	    record_decode(key->mv_data, key->mv_size, data->mv_data,
+		data->mv_size, &view_r->stamp) != 0)
+		return MDB_CORRUPTED;
+	view_r->key = key->mv_data;
+	view_r->key_len = key->mv_size;
+	view_r->value = (const uint8_t *)data->mv_data + RECORD_HEAD;
+	view_r->len = data->mv_size - RECORD_HEAD;
+	return MDB_SUCCESS;
+}
+
+int
+reader_group(struct lmdb *db, const struct record_key *group,
+    void (*each)(void *arg, const struct record_view *view), void *arg)
+{
+	struct record_key at = *group;
+	MDB_val key = { at.len, at.octets }, data;
+	MDB_cursor *cursor = NULL;
+	struct record_view v;
+	int rc;
+	MDB_txn *txn = borrow(db, &rc);
+
+	if (rc == MDB_SUCCESS)
+		rc = mdb_cursor_open(txn, db->dbi, &cursor);
+	if (rc == MDB_SUCCESS)
+		rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+	while (rc == MDB_SUCCESS) {
+		rc = view(&key, &data, group, &v);
+		if (rc != MDB_SUCCESS)
+			break;
+		each(arg, &v);
+		rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
+	}
+	if (cursor != NULL)
+		mdb_cursor_close(cursor);
+	give_back(db, txn);
+	return tell(db, rc);
 }
 
 static int
-copy_proofs(MDB_cursor *cursor, struct record_key *at,
-    struct store_proof *proofs_r, size_t max, size_t *count_r)
+copy_records(MDB_cursor *cursor, const struct record_key *prefix,
+    struct record_key *at, struct record *records_r, size_t max,
+    size_t *count_r)
 {
 	MDB_val key = { at->len, at->octets }, data;
 	int rc = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
 
 	while (rc == MDB_SUCCESS && *count_r < max) {
-		const uint8_t *octets = key.mv_data;
-		struct store_proof *proof = &proofs_r[*count_r];
+		struct record *r = &records_r[*count_r];
+		struct record_view v;
 
-		if (octets[0] != RECORD_PROOF)
-			return MDB_NOTFOUND;
-		if (key.mv_size > RECORD_KEY_MAX ||
-		    record_key_parse(octets, key.mv_size, &proof->login,
-			&proof->addr) != 0 ||
-		    record_value_parse(octets, key.mv_size, data.mv_data,
-			data.mv_size, &proof->time_ms) != 0)
+		rc = view(&key, &data, prefix, &v);
+		if (rc != MDB_SUCCESS)
+			return rc;
+		if (v.len > sizeof(r->value))
 			return MDB_CORRUPTED;
+		memcpy(r->key.octets, v.key, v.key_len);
+		r->key.len = v.key_len;
+		r->stamp = v.stamp;
+		memcpy(r->value, v.value, v.len);
+		r->len = v.len;
 		/* the next key that there can be */
-		memcpy(at->octets, octets, key.mv_size);
-		at->octets[key.mv_size] = '\0';
-		at->len = key.mv_size + 1;
+		*at = r->key;
+		at->octets[at->len++] = '\0';
 		(*count_r)++;
 		rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
 	}
@@ -127,30 +202,30 @@ copy_proofs(MDB_cursor *cursor, struct record_key *at,
 }
 
 ssize_t
-reader_list(struct store *store, struct record_key *at,
-    struct store_proof *proofs_r, size_t max, struct err *e)
+reader_list(struct lmdb *db, const struct record_key *prefix,
+    struct record_key *at, struct record *records_r, size_t max, struct err *e)
 {
 	MDB_cursor *cursor = NULL;
 	size_t count = 0;
 	int rc;
-	MDB_txn *txn = borrow(store, &rc);
+	MDB_txn *txn = borrow(db, &rc);
 
 	if (rc == MDB_SUCCESS)
-		rc = mdb_cursor_open(txn, store->dbi, &cursor);
+		rc = mdb_cursor_open(txn, db->dbi, &cursor);
 	if (rc == MDB_SUCCESS)
-		rc = copy_proofs(cursor, at, proofs_r, max, &count);
+		rc = copy_records(cursor, prefix, at, records_r, max, &count);
 	if (cursor != NULL)
 		mdb_cursor_close(cursor);
-	give_back(store, txn);
+	give_back(db, txn);
 	if (rc == MDB_SUCCESS || rc == MDB_NOTFOUND)
 		return (ssize_t)count;
-	err_set(e, "%.300s: %s", store->path, mdb_strerror(rc));
+	err_set(e, "%.300s: %s", db->base.path, mdb_strerror(rc));
 	return -1;
 }
 
 void
-reader_free(struct store *store)
+reader_free(struct lmdb *db)
 {
-	while (store->readers_idle > 0)
-		mdb_txn_abort(store->readers[--store->readers_idle]);
+	while (db->readers_idle > 0)
+		mdb_txn_abort(db->readers[--db->readers_idle]);
 }

@@ -12,17 +12,23 @@
 #include "policy/netaddr.h"
 
 /*
- * What postern remembers across sessions and restarts: session proofs, "this
+ * What postern remembers across sessions and restarts: session proofs ("this
  * login was authenticated by postern's own SASL service, from this address, at
- * this time". Several processes use one store at the same time. Times are
- * CLOCK_REALTIME in milliseconds and come from the caller.
+ * this time"), leases, counters and small states. Several processes use one
+ * store at the same time. Times are CLOCK_REALTIME in milliseconds and come
+ * from the caller.
+ *
+ * lmdb: is a file for the processes of one host. Records wait in memory for
+ * half a second; kill -9 loses what waits. One process counts (the daemon):
+ * others see its counters as they are in the file. redis: is a server for many
+ * hosts; all of them count together.
  */
 struct store;
 
 enum store_level { STORE_INFO, STORE_WARNING, STORE_ALARM };
 
 struct store_options {
-	const char *url;       /* lmdb:[DIR] */
+	const char *url;       /* lmdb:[DIR], redis://..., rediss://... */
 	const char *state_dir; /* where "lmdb:" without DIR lives */
 	/* Called from any thread with one line of text (no line feed). */
 	void (*report)(void *arg, enum store_level level, const char *text);
@@ -78,8 +84,99 @@ int store_proof_list(struct store *store,
     int (*each)(void *arg, const struct store_proof *proof), void *arg,
     struct err *e);
 
+/*
+ * Leases: who has just logged in at IMAP from an address may submit from there.
+ * Several logins may hold one at the same address.
+ */
+#define STORE_SOURCE_MAX 15
+struct store_lease {
+	struct netaddr addr;
+	struct login login;
+	uint64_t until_ms;
+	char source[STORE_SOURCE_MAX + 1]; /* who told: "dovecot", "ctl", ... */
+};
+
+/* Begins or prolongs (never shortens) one; visible as a proof is. -1: it could
+ * not be kept (reported). */
+int store_lease_put(struct store *store, const struct store_lease *lease);
+/* The logins that hold a lease at addr now, the latest first, at most max (and
+ * 64) of them. How many; -1: unknown. Any thread. */
+int store_lease_get(struct store *store, const struct netaddr *addr,
+    uint64_t now_ms, struct login *logins_r, size_t max);
+/* Ends login's lease at addr, or everybody's there (NULL). As
+ * store_proof_forget(). */
+int store_lease_del(struct store *store, const struct netaddr *addr,
+    const struct login *login, struct err *e);
+/* As store_proof_list(), by address; ended ones are left out. */
+int store_lease_list(struct store *store, uint64_t now_ms,
+    int (*each)(void *arg, const struct store_lease *lease), void *arg,
+    struct err *e);
+
+/* Keys of counters and states: text, 1 to this many octets, of the caller's
+ * making ("recipients/alice@example.org"). */
+#define STORE_KEY_MAX 400
+
+/*
+ * "count within window_ms", as a GCRA (the generic cell rate algorithm of ITU-T
+ * I.371): a key's state is the time at which its allowance is whole again. A
+ * take of cost c is allowed when max(state, now) + c * window / count is at
+ * most now + window, and that is then the new state. So count may be taken at
+ * once from a whole allowance, and it comes back evenly, one every window /
+ * count. Times are in whole microseconds.
+ */
+struct store_rate {
+	uint64_t count;
+	uint64_t window_ms;
+};
+enum store_taken {
+	STORE_TAKEN_UNKNOWN = 0, /* the store is away */
+	STORE_TAKEN,
+	STORE_OVER, /* nothing was taken */
+};
+/*
+ * Takes cost (which may be 0, to look) out of the key's allowance, all or
+ * nothing. left_r (NULL is allowed): how much may be taken now, after this; or,
+ * when over, wait_ms_r: when this cost may be taken (UINT64_MAX: never). Any
+ * thread.
+ */
+enum store_taken store_rate_take(struct store *store, const char *key,
+    const struct store_rate *rate, uint64_t cost, uint64_t now_ms,
+    uint64_t *left_r, uint64_t *wait_ms_r);
+/* Gives back what was taken and not used; never more than there was room for.
+ */
+void store_rate_give(struct store *store, const char *key,
+    const struct store_rate *rate, uint64_t cost, uint64_t now_ms);
+
+/* A key's different values are an exact set of the latest so many: 64 bits and
+ * a time for each. This many means this many or more; below it the count is
+ * wrong only when two hashes are the same (one in 10^14 for a full set). */
+#define STORE_DISTINCT_MAX 256
+/* Notes that value (a hash of it) was seen under key. How many different values
+ * were seen within window_ms, this one included; -1: unknown. Any thread. */
+int64_t store_distinct_add(struct store *store, const char *key, uint64_t value,
+    uint64_t window_ms, uint64_t now_ms);
+/* ... without noting anything. */
+int64_t store_distinct_count(struct store *store, const char *key,
+    uint64_t window_ms, uint64_t now_ms);
+
+/* A small value under a key until a time: containment and the like. */
+#define STORE_STATE_MAX 512
+int store_state_put(struct store *store, const char *key, const void *value,
+    size_t len, uint64_t until_ms);
+/* 1: found, *len_r of at most STORE_STATE_MAX octets; 0: there is none; -1:
+ * unknown. Any thread. */
+int store_state_get(struct store *store, const char *key, uint64_t now_ms,
+    void *value_r, size_t *len_r);
+/* As store_proof_forget(). */
+int store_state_del(struct store *store, const char *key, struct err *e);
+/* Every state whose key begins with prefix; as store_proof_list(). */
+int store_state_list(struct store *store, const char *prefix, uint64_t now_ms,
+    int (*each)(void *arg, const char *key, const void *value, size_t len,
+	uint64_t until_ms),
+    void *arg, struct err *e);
+
 /* Housekeeping, every few seconds from one thread: removes proofs older than
- * ttl_ms, a bounded number at a time. */
+ * ttl_ms and whatever has ended, a bounded number at a time. */
 void store_tend(struct store *store, uint64_t ttl_ms, uint64_t now_ms);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The store: what a proof proves, for how long and from where; what becomes of
- * it when the disk is full, the file damaged, or the place wrong.
+ * What every store does, whatever holds it: each test runs on a file of LMDB
+ * and on a Redis of the test's own.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,56 +12,30 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "store/internal.h"
-#include "store/place.h"
+#include "store/store.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define DAY          (UINT64_C(24) * 60 * 60 * 1000)
 
 static char dir[64];
-static char path[96];
-static pthread_mutex_t said_lock = PTHREAD_MUTEX_INITIALIZER;
-static char said[4096];
+static const char *url;
 
 static void
 note(void *arg, enum store_level level, const char *text)
 {
-	size_t len;
-
 	(void)arg;
-	(void)pthread_mutex_lock(&said_lock);
-	len = strlen(said);
-	(void)snprintf(said + len, sizeof(said) - len, "%d:%s\n", (int)level,
-	    text);
-	(void)pthread_mutex_unlock(&said_lock);
-}
-
-static bool
-was_said(const char *text)
-{
-	bool was;
-
-	(void)pthread_mutex_lock(&said_lock);
-	was = strstr(said, text) != NULL;
-	(void)pthread_mutex_unlock(&said_lock);
-	return was;
+	print_message("%d:%s\n", (int)level, text);
 }
 
 static struct store *
-reopen_limited(struct store **old, const struct store_limits *limits)
+reopen(struct store **old)
 {
 	const struct store_options options = {
-		.url = "lmdb:",
+		.url = url,
 		.state_dir = dir,
 		.report = note,
 	};
@@ -70,29 +44,19 @@ reopen_limited(struct store **old, const struct store_limits *limits)
 
 	if (old != NULL)
 		store_close(old);
-	store = limits == NULL ? store_open(&options, &e)
-			       : store_open_limited(&options, limits, &e);
+	store = store_open(&options, &e);
 	if (store == NULL)
 		fail_msg("cannot open: %s", e.text);
 	return store;
 }
 
-static struct store *
-reopen(struct store **old)
-{
-	return reopen_limited(old, NULL);
-}
-
 static int
-begin(void **state)
+begin_lmdb(void **state)
 {
 	(void)state;
 	(void)snprintf(dir, sizeof(dir), "/tmp/postern-store.XXXXXX");
-	if (mkdtemp(dir) == NULL)
-		return -1;
-	(void)snprintf(path, sizeof(path), "%s/store.mdb", dir);
-	said[0] = '\0';
-	return 0;
+	url = "lmdb:";
+	return mkdtemp(dir) == NULL ? -1 : 0;
 }
 
 static int
@@ -105,7 +69,7 @@ remove_one(const char *name, const struct stat *st, int flag, struct FTW *ftw)
 }
 
 static int
-end(void **state)
+end_lmdb(void **state)
 {
 	(void)state;
 	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
@@ -364,537 +328,6 @@ list_is_whole_and_sorted(void **state)
 	store_close(&store);
 }
 
-static long long
-size_of(const char *name)
-{
-	struct stat st;
-
-	return stat(name, &st) == 0 ? (long long)st.st_size : -1;
-}
-
-/* A day of a busy host, in which everybody comes from a new address. */
-static void
-what_comes_and_goes_leaves_a_bounded_file(void **state)
-{
-	const unsigned int rounds = 20, each = 10000;
-	struct store *store = reopen(NULL);
-	struct listing l = { .count = 0 };
-	struct err e = { "" };
-	long long early = 0;
-
-	(void)state;
-	for (unsigned int round = 0; round < rounds; round++) {
-		uint64_t now = (round + 1) * DAY;
-
-		for (unsigned int i = 0; i < each; i++) {
-			unsigned int n = round * each + i;
-			struct netaddr from = { .family = NETADDR_INET };
-			struct login who = user(n % 1000);
-
-			memcpy(from.octets, &n, sizeof(n));
-			assert_int_equal(
-			    store_proof_put(store, &who, &from, now), 0);
-		}
-		assert_int_equal(store_flush(store, 20000), 0);
-		store_tend(store, DAY / 2, now);
-		assert_int_equal(store_flush(store, 20000), 0);
-		if (round == 3)
-			early = size_of(path);
-	}
-	assert_int_equal(store_proof_list(store, list_one, &l, &e), 0);
-	print_message("%u proofs came and went: %lld KiB after 4 rounds, %lld "
-		      "after %u; %d are left\n",
-	    rounds * each, early / 1024, size_of(path) / 1024, rounds, l.count);
-	assert_in_range(l.count, each, 3 * each);
-	assert_true(size_of(path) <= 2 * early);
-	/* the look goes round: in the end all are gone */
-	for (unsigned int i = 0; i < 4; i++) {
-		store_tend(store, 1, (rounds + 2) * DAY);
-		assert_int_equal(store_flush(store, 20000), 0);
-	}
-	memset(&l, 0, sizeof(l));
-	assert_int_equal(store_proof_list(store, list_one, &l, &e), 0);
-	assert_int_equal(l.count, 0);
-	store_close(&store);
-}
-
-static void
-fresh_proofs_survive_the_tending(void **state)
-{
-	struct store *store = reopen(NULL);
-
-	(void)state;
-	assert_int_equal(put(store, "old@x.org", "-", 1000), 0);
-	assert_int_equal(put(store, "edge@x.org", "-", 1100), 0);
-	assert_int_equal(put(store, "new@x.org", "-", 1101), 0);
-	assert_int_equal(put(store, "soon@x.org", "-", 5000), 0);
-	assert_int_equal(put(store, "never@x.org", "-", 1200 + 2 * DAY), 0);
-	assert_int_equal(store_flush(store, 10000), 0);
-	store_tend(store, 100, 1200);
-	assert_int_equal(store_flush(store, 10000), 0);
-	assert_int_equal(get(store, "old@x.org", "-", DAY, 1200), TRI_NO);
-	assert_int_equal(get(store, "edge@x.org", "-", DAY, 1200), TRI_YES);
-	assert_int_equal(get(store, "new@x.org", "-", DAY, 1200), TRI_YES);
-	assert_int_equal(get(store, "soon@x.org", "-", DAY, 5000), TRI_YES);
-	/* made by a clock that was wrong */
-	assert_int_equal(get(store, "never@x.org", "-", DAY, 1200 + 2 * DAY),
-	    TRI_NO);
-	store_close(&store);
-}
-
-/* Files may not grow any more; it is a full disk to whoever writes. */
-static void
-disk_full(bool full)
-{
-	struct rlimit limit;
-
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	limit.rlim_cur = full ? (rlim_t)size_of(path) : limit.rlim_max;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
-static void
-full_disk_holds_nobody_up(void **state)
-{
-	struct store *store;
-
-	(void)state;
-	(void)signal(SIGXFSZ, SIG_IGN);
-	store = reopen(NULL);
-	assert_int_equal(store_flush(store, 10000), 0);
-	disk_full(true);
-	for (unsigned int i = 0; i < 5000; i++) {
-		struct login who = user(i);
-
-		assert_int_equal(store_proof_put(store, &who, NULL, 1000), 0);
-	}
-	assert_int_equal(store_flush(store, 10000), -1);
-	assert_true(was_said("2:"));
-	assert_true(was_said("cannot be written: File too large"));
-	for (unsigned int i = 0; i < 5000; i++) {
-		struct login who = user(i);
-
-		assert_int_equal(store_proof_get(store, &who, NULL, 10, 1000),
-		    TRI_YES);
-	}
-	disk_full(false);
-	assert_int_equal(store_flush(store, 10000), 0);
-	store = reopen(&store);
-	assert_true(was_said("0:"));
-	assert_true(was_said("can be written again"));
-	for (unsigned int i = 0; i < 5000; i++) {
-		struct login who = user(i);
-
-		assert_int_equal(store_proof_get(store, &who, NULL, 10, 1000),
-		    TRI_YES);
-	}
-	store_close(&store);
-}
-
-static void
-memory_is_bounded_while_the_disk_is_full(void **state)
-{
-	const struct store_limits limits = { 1 << 20, 1000, 10 };
-	struct store *store = reopen_limited(NULL, &limits);
-
-	(void)state;
-	(void)signal(SIGXFSZ, SIG_IGN);
-	disk_full(true);
-	for (unsigned int i = 0; i < 30; i++) {
-		struct login who = user(i);
-
-		assert_int_equal(store_proof_put(store, &who, NULL, 1000), 0);
-	}
-	assert_true(was_said("the oldest are lost"));
-	for (unsigned int i = 0; i < 30; i++) {
-		struct login who = user(i);
-
-		assert_int_equal(store_proof_get(store, &who, NULL, 10, 1000),
-		    i < 20 ? TRI_NO : TRI_YES);
-	}
-	assert_int_equal(store_flush(store, 10000), -1);
-	store_close(&store);
-	disk_full(false);
-	assert_true(was_said("10 session proofs are lost"));
-}
-
-static void
-full_store_loses_nothing(const struct store_limits *limits, bool recovers)
-{
-	struct store *store = reopen_limited(NULL, limits);
-	unsigned int n = 0;
-
-	for (; n < 5000 && !was_said("MDB_MAP_FULL"); n++) {
-		struct login who = user(n);
-
-		assert_int_equal(store_proof_put(store, &who, NULL, 1000), 0);
-		if (n % 50 == 49)
-			(void)store_flush(store, 10000);
-	}
-	print_message("full after %u\n", n);
-	assert_in_range(n, 100, 4999);
-	while (n-- > 0) {
-		struct login who = user(n);
-
-		assert_int_equal(store_proof_get(store, &who, NULL, 10, 1000),
-		    TRI_YES);
-	}
-	if (recovers) {
-		store_tend(store, 10, 2000);
-		assert_int_equal(store_flush(store, 10000), 0);
-		assert_true(was_said("can be written again"));
-		assert_int_equal(put(store, "new@x.org", "-", 2000), 0);
-		assert_int_equal(store_flush(store, 10000), 0);
-	}
-	store_close(&store);
-}
-
-static void
-too_many_proofs_wait_for_others_to_expire(void **state)
-{
-	const struct store_limits limits = { 1 << 20, 100, 10000 };
-
-	(void)state;
-	full_store_loses_nothing(&limits, true);
-}
-
-static void
-full_map_is_no_crash(void **state)
-{
-	const struct store_limits limits = { 256 << 10, 100000, 10000 };
-
-	(void)state;
-	full_store_loses_nothing(&limits, false);
-}
-
-static unsigned int
-damaged_files(void)
-{
-	DIR *d = opendir(dir);
-	unsigned int count = 0;
-
-	assert_non_null(d);
-	for (const struct dirent *entry = readdir(d); entry != NULL;
-	     entry = readdir(d)) {
-		if (strncmp(entry->d_name, "store.mdb.damaged-", 18) == 0)
-			count++;
-	}
-	(void)closedir(d);
-	return count;
-}
-
-/* A store with a few hundred proofs; alice's is among them. */
-static void
-make_store(void)
-{
-	struct store *store = reopen(NULL);
-
-	for (unsigned int i = 0; i < 400; i++) {
-		struct login who = user(i);
-
-		assert_int_equal(store_proof_put(store, &who, NULL, 1000), 0);
-	}
-	assert_int_equal(put(store, "alice@x.org", "192.0.2.1", 1000), 0);
-	assert_int_equal(store_flush(store, 10000), 0);
-	/* so that there are free pages */
-	store_tend(store, 100, 1000);
-	assert_int_equal(forget(store, "user7@example.org", "-", true), 1);
-	store_close(&store);
-}
-
-static void
-overwrite(long long at, const void *octets, size_t len)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(pwrite(fd, octets, len, (off_t)at), (ssize_t)len);
-	assert_int_equal(close(fd), 0);
-}
-
-static void
-cut(long long size)
-{
-	assert_int_equal(truncate(path, (off_t)size), 0);
-}
-
-static void
-damage_garbage(void)
-{
-	char garbage[20000];
-
-	memset(garbage, 'x', sizeof(garbage));
-	overwrite(0, garbage, sizeof(garbage));
-}
-
-static void
-damage_cut_by_half(void)
-{
-	cut(size_of(path) / 2);
-}
-
-static void
-damage_cut_by_a_page(void)
-{
-	cut(size_of(path) - 4096);
-}
-
-static void
-damage_one_page_left(void)
-{
-	cut(4096);
-}
-
-static void
-damage_one_octet_left(void)
-{
-	cut(1);
-}
-
-static void
-damage_zeros_behind_the_head(void)
-{
-	cut(8192);
-	cut(65536);
-}
-
-static void
-damage_record(void)
-{
-	char file[1 << 18];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t len;
-
-	assert_true(fd >= 0);
-	len = read(fd, file, sizeof(file));
-	assert_int_equal(close(fd), 0);
-	/* in every copy of the page there is */
-	for (ssize_t i = 0; i + 11 < len; i++) {
-		if (memcmp(file + i, "alice@x.org", 11) == 0)
-			overwrite(i, "clive", 5);
-	}
-}
-
-static void
-damage_format(void)
-{
-	MDB_env *env;
-	MDB_txn *txn;
-	MDB_dbi dbi;
-	char kind = 'V', format[] = "999";
-	MDB_val key = { 1, &kind }, data = { 3, format };
-
-	assert_int_equal(mdb_env_create(&env), 0);
-	assert_int_equal(mdb_env_open(env, path, MDB_NOSUBDIR, 0600), 0);
-	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
-	assert_int_equal(mdb_dbi_open(txn, NULL, 0, &dbi), 0);
-	assert_int_equal(mdb_put(txn, dbi, &key, &data, 0), 0);
-	assert_int_equal(mdb_txn_commit(txn), 0);
-	mdb_env_close(env);
-}
-
-static void
-damaged_file_is_kept_aside(void **state)
-{
-	static const struct {
-		const char *name;
-		void (*damage)(void);
-	} rows[] = {
-		{ "garbage", damage_garbage },
-		{ "cut by half", damage_cut_by_half },
-		{ "cut by a page", damage_cut_by_a_page },
-		{ "one page left", damage_one_page_left },
-		{ "one octet left", damage_one_octet_left },
-		{ "zeros behind the head", damage_zeros_behind_the_head },
-		{ "another login in a record", damage_record },
-		{ "another format", damage_format },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct store *store;
-
-		make_store();
-		rows[i].damage();
-		said[0] = '\0';
-		store = reopen(NULL);
-		if (!was_said("2:") || !was_said(".damaged-20") ||
-		    damaged_files() != i + 1)
-			fail_msg("%s: %u files kept, said: %s", rows[i].name,
-			    damaged_files(), said);
-		assert_int_equal(
-		    get(store, "clive@x.org", "192.0.2.1", 10, 1000), TRI_NO);
-		assert_int_equal(
-		    get(store, "alice@x.org", "192.0.2.1", 10, 1000), TRI_NO);
-		assert_int_equal(put(store, "bob@x.org", "-", 1000), 0);
-		store = reopen(&store);
-		assert_int_equal(get(store, "bob@x.org", "-", 10, 1000),
-		    TRI_YES);
-		store_close(&store);
-		assert_int_equal(unlink(path), 0);
-	}
-	/* nothing is there to be kept */
-	make_store();
-	cut(0);
-	said[0] = '\0';
-	{
-		struct store *store = reopen(NULL);
-
-		assert_true(was_said("is empty"));
-		assert_int_equal(put(store, "bob@x.org", "-", 1000), 0);
-		assert_int_equal(store_flush(store, 10000), 0);
-		store_close(&store);
-	}
-}
-
-/* Whatever is flipped: no crash, no proof of what was never proven, and the
- * store works afterwards. */
-static void
-flipped_bits_prove_nothing(void **state)
-{
-	const char *quick = getenv("POSTERN_QUICK");
-	const char *given = getenv("SEED");
-	unsigned int kept = 0;
-	unsigned int seed = given != NULL
-	    ? (unsigned int)strtoul(given, NULL, 10)
-	    : (unsigned int)time(NULL);
-	unsigned int rounds = quick != NULL ? 20 : 60;
-
-	(void)state;
-	print_message("seed %u\n", seed);
-	srandom(seed);
-	for (unsigned int round = 0; round < rounds; round++) {
-		struct store *store;
-		int fd;
-
-		make_store();
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		assert_true(fd >= 0);
-		for (unsigned int n = 0; n <= round % 8; n++) {
-			off_t at = random() % size_of(path);
-			uint8_t octet;
-
-			/* the start of a page holds the most */
-			if (round % 2 == 0)
-				at = at / 4096 * 4096 + at % 64;
-			assert_int_equal(pread(fd, &octet, 1, at), 1);
-			octet ^= (uint8_t)(1u << random() % 8);
-			assert_int_equal(pwrite(fd, &octet, 1, at), 1);
-		}
-		assert_int_equal(close(fd), 0);
-		store = reopen(NULL);
-		for (unsigned int i = 400; i < 450; i++) {
-			struct login who = user(i);
-
-			assert_int_not_equal(
-			    store_proof_get(store, &who, NULL, 10, 1000),
-			    TRI_YES);
-			assert_int_equal(
-			    store_proof_put(store, &who, NULL, 1000), 0);
-		}
-		assert_int_equal(store_flush(store, 10000), 0);
-		store_tend(store, 0, 1001);
-		(void)store_flush(store, 10000);
-		store_close(&store);
-		kept += damaged_files();
-		assert_int_equal(end(NULL), 0);
-		assert_int_equal(begin(NULL), 0);
-	}
-	print_message("%u of %u were found damaged\n", kept, rounds);
-	assert_in_range(kept, rounds / 4, rounds);
-}
-
-static void
-expect_refusal(const char *where, const char *want)
-{
-	const struct store_options options = {
-		.url = "lmdb:",
-		.state_dir = where,
-		.report = note,
-	};
-	struct err e = { "" };
-	struct store *store = store_open(&options, &e);
-
-	if (store != NULL || strstr(e.text, want) == NULL ||
-	    strstr(e.text, where) == NULL)
-		fail_msg("got \"%s\", want \"%s\"", e.text, want);
-}
-
-static void
-wrong_places_are_named(void **state)
-{
-	char other[128];
-	struct stat st;
-	mode_t mask;
-
-	(void)state;
-	(void)snprintf(other, sizeof(other), "%s/none", dir);
-	expect_refusal(other, "No such file or directory");
-	assert_int_equal(symlink("/etc/hostname", path), 0);
-	expect_refusal(dir, "symbolic link");
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(mkfifo(path, 0600), 0);
-	expect_refusal(dir, "not a regular file");
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(chmod(dir, 0777), 0);
-	expect_refusal(dir, "chmod o-w");
-	assert_int_equal(chmod(dir, 0700), 0);
-	(void)snprintf(other, sizeof(other), "%s-lock", path);
-	assert_int_equal(symlink("/etc/hostname", other), 0);
-	expect_refusal(dir, "symbolic link");
-	assert_int_equal(unlink(other), 0);
-
-	mask = umask(0777);
-	make_store();
-	(void)umask(mask);
-	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0600);
-	assert_int_equal(stat(other, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0600);
-	assert_int_equal(chmod(path, 0666), 0);
-	make_store();
-	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0600);
-	if (geteuid() == 0) {
-		assert_int_equal(chown(path, 65534, 65534), 0);
-		expect_refusal(dir, "chown");
-	}
-	if (geteuid() != 0) {
-		assert_int_equal(chmod(dir, 0500), 0);
-		assert_int_equal(rename(path, path), 0);
-		(void)snprintf(other, sizeof(other), "%s/sub", dir);
-		assert_int_equal(chmod(dir, 0700), 0);
-		assert_int_equal(mkdir(other, 0500), 0);
-		expect_refusal(other, "Permission denied");
-	}
-}
-
-static void
-urls_are_checked(void **state)
-{
-	static const struct {
-		const char *url, *want; /* NULL: good */
-	} rows[] = {
-		{ "lmdb:", NULL },
-		{ "lmdb:/var/lib/postern", NULL },
-		{ "lmdb:here", "slash" },
-		{ "redis://localhost", "lmdb:" },
-		{ "LMDB:", "lmdb:" },
-		{ "", "lmdb:" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct err e = { "" };
-		int rc = store_check_url(rows[i].url, &e);
-
-		if (rows[i].want == NULL
-			? rc != 0
-			: rc != -1 || strstr(e.text, rows[i].want) == NULL)
-			fail_msg("row %zu: got %d, \"%s\"", i, rc, e.text);
-	}
-}
-
 static void
 longest_login_fits(void **state)
 {
@@ -912,6 +345,631 @@ longest_login_fits(void **state)
 	assert_int_equal(store_proof_list(store, list_one, &l, NULL), 0);
 	assert_int_equal(l.count, 2);
 	assert_int_equal(forget(store, text, "-", true), 2);
+	store_close(&store);
+}
+
+/* A real time: what ends is gone some time later by Redis' own clock. */
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static int
+lease(struct store *store, const char *from, const char *who, uint64_t until,
+    const char *source)
+{
+	struct store_lease l = { .login = login(who), .until_ms = until };
+
+	l.addr = *addr(from);
+	(void)snprintf(l.source, sizeof(l.source), "%s", source);
+	return store_lease_put(store, &l);
+}
+
+/* The holders in one line; "unknown". */
+static const char *
+holders(struct store *store, const char *from, uint64_t now, size_t max)
+{
+	static char text[512];
+	struct login logins[8];
+	int count = store_lease_get(store, addr(from), now, logins, max);
+
+	if (count < 0)
+		return "unknown";
+	text[0] = '\0';
+	for (int i = 0; i < count; i++) {
+		size_t len = strlen(text);
+
+		(void)snprintf(text + len, sizeof(text) - len, "%s%s",
+		    i > 0 ? " " : "", logins[i].text);
+	}
+	return text;
+}
+
+static int
+end_lease(struct store *store, const char *from, const char *who)
+{
+	struct err e = { "" };
+	struct login l = { "" };
+	int n;
+
+	if (who != NULL)
+		l = login(who);
+	n = store_lease_del(store, addr(from), who == NULL ? NULL : &l, &e);
+	if (n < 0)
+		print_error("end %s: %s\n", from, e.text);
+	return n;
+}
+
+/* Asked of memory, of the store, and of the store opened again. */
+static void
+lease_holds_for_its_address_and_time(void **state)
+{
+	static const struct {
+		const char *from;
+		uint64_t now;
+		size_t max;
+		const char *want;
+	} rows[] = {
+		{ "192.0.2.1", 1000, 8, "carol@x.org alice@x.org bob@x.org" },
+		{ "192.0.2.1", 1000, 2, "carol@x.org alice@x.org" },
+		{ "192.0.2.1", 1000, 1, "carol@x.org" },
+		{ "192.0.2.1", 1000, 0, "" },
+		{ "192.0.2.1", 4999, 8, "carol@x.org alice@x.org bob@x.org" },
+		{ "192.0.2.1", 5000, 8, "carol@x.org alice@x.org" },
+		{ "192.0.2.1", 6000, 8, "carol@x.org" },
+		{ "192.0.2.1", 7000, 8, "" },
+		{ "::ffff:192.0.2.1", 6000, 8, "carol@x.org" },
+		{ "192.0.2.2", 1000, 8, "" },
+		{ "2001:db8::1", 1000, 8, "alice@x.org" },
+		{ "2001:db8::2", 1000, 8, "" },
+		{ "2001:db8::", 1000, 8, "" },
+		{ "192.0.2.0", 1000, 8, "" },
+		{ "?", 1000, 8, "" },
+	};
+	struct store *store = reopen(NULL);
+	unsigned int failures = 0;
+
+	(void)state;
+	assert_int_equal(
+	    lease(store, "192.0.2.1", "alice@x.org", 6000, "dovecot"), 0);
+	assert_int_equal(lease(store, "192.0.2.1", "bob@x.org", 5000, "ctl"),
+	    0);
+	assert_int_equal(lease(store, "192.0.2.1", "carol@x.org", 7000, ""), 0);
+	assert_int_equal(
+	    lease(store, "2001:db8::1", "alice@x.org", 6000, "dovecot"), 0);
+	/* never shortened */
+	assert_int_equal(lease(store, "192.0.2.1", "carol@x.org", 2000, "x"),
+	    0);
+	assert_int_equal(lease(store, "?", "alice@x.org", 6000, "x"), -1);
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+			const char *got = holders(store, rows[i].from,
+			    rows[i].now, rows[i].max);
+
+			if (strcmp(got, rows[i].want) == 0)
+				continue;
+			print_error("round %d, row %zu: got \"%s\", want "
+				    "\"%s\"\n",
+			    round, i, got, rows[i].want);
+			failures++;
+		}
+		assert_int_equal(
+		    lease(store, "192.0.2.1", "carol@x.org", 3000, "x"), 0);
+		if (round == 0)
+			assert_int_equal(store_flush(store, 10000), 0);
+		else
+			store = reopen(&store);
+	}
+	store_close(&store);
+	assert_int_equal(failures, 0);
+}
+
+static int
+list_lease(void *arg, const struct store_lease *l)
+{
+	struct listing *list = arg;
+	size_t len = strlen(list->text);
+	char from[NETADDR_TEXT_MAX];
+
+	netaddr_format(&l->addr, from);
+	(void)snprintf(list->text + len, sizeof(list->text) - len,
+	    "%s %s %llu %s\n", from, l->login.text,
+	    (unsigned long long)l->until_ms, l->source);
+	return ++list->count == list->stop_at;
+}
+
+static void
+leases_are_listed_and_ended(void **state)
+{
+	struct store *store = reopen(NULL);
+	struct listing l = { .count = 0 };
+	struct err e = { "" };
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(
+		    lease(store, "2001:db8::1", "b@x.org", 9000, "dovecot"), 0);
+		assert_int_equal(
+		    lease(store, "192.0.2.9", "b@x.org", 9001, "ctl"), 0);
+		assert_int_equal(lease(store, "192.0.2.9", "a@x.org", 9002, ""),
+		    0);
+		assert_int_equal(lease(store, "192.0.2.9", "aa@x.org", 9003,
+				     "fifteen octets."),
+		    0);
+		assert_int_equal(
+		    lease(store, "192.0.2.8", "a@x.org", 2000, "old"), 0);
+		if (round == 1)
+			assert_int_equal(store_flush(store, 10000), 0);
+		memset(&l, 0, sizeof(l));
+		assert_int_equal(
+		    store_lease_list(store, 2000, list_lease, &l, &e), 0);
+		assert_string_equal(l.text,
+		    "192.0.2.9 a@x.org 9002 \n"
+		    "192.0.2.9 aa@x.org 9003 fifteen octets.\n"
+		    "192.0.2.9 b@x.org 9001 ctl\n"
+		    "2001:db8::1 b@x.org 9000 dovecot\n");
+		assert_int_equal(end_lease(store, "192.0.2.9", "c@x.org"), 0);
+		assert_int_equal(end_lease(store, "192.0.2.9", "a@x.org"), 1);
+		assert_string_equal(holders(store, "192.0.2.9", 2000, 8),
+		    "aa@x.org b@x.org");
+		assert_int_equal(end_lease(store, "192.0.2.9", NULL), 2);
+		assert_int_equal(end_lease(store, "192.0.2.9", NULL), 0);
+		assert_string_equal(holders(store, "192.0.2.9", 2000, 8), "");
+		assert_string_equal(holders(store, "2001:db8::1", 2000, 8),
+		    "b@x.org");
+		store = reopen(&store);
+		assert_string_equal(holders(store, "192.0.2.9", 2000, 8), "");
+	}
+	memset(&l, 0, sizeof(l));
+	l.stop_at = 1;
+	assert_int_equal(store_lease_list(store, 1, list_lease, &l, &e), 0);
+	assert_int_equal(l.count, 1);
+	store_close(&store);
+}
+
+/* What many at one address hold is bounded in the answer. */
+static void
+many_logins_share_an_address(void **state)
+{
+	struct store *store = reopen(NULL);
+	struct login logins[100];
+
+	(void)state;
+	for (unsigned int i = 0; i < 500; i++) {
+		struct store_lease l = { .login = user(i),
+			.until_ms = 10000 + i };
+
+		l.addr = *addr("192.0.2.1");
+		assert_int_equal(store_lease_put(store, &l), 0);
+	}
+	for (int round = 0; round < 2; round++) {
+		int count = store_lease_get(store, addr("192.0.2.1"), 1000,
+		    logins, ARRAY_LEN(logins));
+
+		assert_in_range(count, 50, 100);
+		for (int i = 0; i < count; i++)
+			assert_string_equal(logins[i].text,
+			    user(499 - (unsigned int)i).text);
+		assert_int_equal(store_flush(store, 10000), 0);
+	}
+	assert_int_equal(end_lease(store, "192.0.2.1", NULL), 500);
+	store_close(&store);
+}
+
+/* One line of what a rate did. */
+struct take {
+	uint64_t at, cost;
+	enum store_taken want;
+	uint64_t left, wait;
+};
+
+static unsigned int
+play(struct store *store, const char *key, const struct store_rate *rate,
+    const struct take *rows, size_t count)
+{
+	unsigned int failures = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t left = 99, wait = 99;
+		enum store_taken got = store_rate_take(store, key, rate,
+		    rows[i].cost, rows[i].at, &left, &wait);
+
+		if (got == rows[i].want && left == rows[i].left &&
+		    wait == rows[i].wait)
+			continue;
+		print_error("%s, row %zu: got %d, left %llu, wait %llu; want "
+			    "%d, %llu, %llu\n",
+		    key, i, (int)got, (unsigned long long)left,
+		    (unsigned long long)wait, (int)rows[i].want,
+		    (unsigned long long)rows[i].left,
+		    (unsigned long long)rows[i].wait);
+		failures++;
+	}
+	return failures;
+}
+
+static void
+rate_is_taken_and_comes_back(void **state)
+{
+	const struct store_rate four = { 4, 4000 };
+	const struct store_rate three = { 3, 1000 };
+	const struct store_rate none = { 0, 1000 };
+	const struct store_rate huge = { UINT64_C(100) << 30, 86400000 };
+	const uint64_t t = now_ms();
+	const struct take fours[] = {
+		{ t, 0, STORE_TAKEN, 4, 0 },
+		{ t, 1, STORE_TAKEN, 3, 0 },
+		{ t, 2, STORE_TAKEN, 1, 0 },
+		{ t, 2, STORE_OVER, 1, 1000 }, /* all or nothing */
+		{ t, 5, STORE_OVER, 1, UINT64_MAX },
+		{ t, 1, STORE_TAKEN, 0, 0 },
+		{ t, 0, STORE_TAKEN, 0, 0 },
+		{ t, 1, STORE_OVER, 0, 1000 },
+		{ t, 4, STORE_OVER, 0, 4000 },
+		{ t + 999, 1, STORE_OVER, 0, 1 },
+		{ t + 1000, 1, STORE_TAKEN, 0, 0 },
+		{ t + 3500, 0, STORE_TAKEN, 2, 0 },
+		{ t + 3500, 3, STORE_OVER, 2, 500 },
+		{ t + 4000, 3, STORE_TAKEN, 0, 0 },
+		{ t + 60000, 4, STORE_TAKEN, 0, 0 },
+		/* a clock that went back shuts nobody out for long */
+		{ t, 4, STORE_OVER, 0, 4000 },
+		{ t + 1000, 1, STORE_OVER, 0, 1000 },
+		{ t + 64000, 4, STORE_TAKEN, 0, 0 },
+	};
+	const struct take threes[] = {
+		{ t, 1, STORE_TAKEN, 2, 0 },
+		{ t, 1, STORE_TAKEN, 1, 0 },
+		{ t, 1, STORE_TAKEN, 0, 0 },
+		{ t, 1, STORE_OVER, 0, 334 },
+		{ t + 334, 1, STORE_TAKEN, 0, 0 },
+	};
+	const struct take nones[] = {
+		{ t, 0, STORE_TAKEN, 0, 0 },
+		{ t, 1, STORE_OVER, 0, UINT64_MAX },
+	};
+	const struct take huges[] = {
+		{ t, UINT64_C(50) << 30, STORE_TAKEN, UINT64_C(50) << 30, 0 },
+		{ t, UINT64_C(50) << 30, STORE_TAKEN, 0, 0 },
+		{ t, UINT64_C(1) << 30, STORE_OVER, 0, 864000 },
+	};
+	const struct take again[] = {
+		{ t + 64000, 1, STORE_OVER, 0, 1000 },
+		{ t + 65000, 1, STORE_TAKEN, 0, 0 },
+	};
+	struct store *store = reopen(NULL);
+	unsigned int failures = 0;
+
+	(void)state;
+	failures += play(store, "four", &four, fours, ARRAY_LEN(fours));
+	failures += play(store, "three", &three, threes, ARRAY_LEN(threes));
+	failures += play(store, "none", &none, nones, ARRAY_LEN(nones));
+	failures += play(store, "huge", &huge, huges, ARRAY_LEN(huges));
+	store = reopen(&store);
+	failures += play(store, "four", &four, again, ARRAY_LEN(again));
+	store_close(&store);
+	assert_int_equal(failures, 0);
+}
+
+static void
+what_is_given_back_may_be_taken(void **state)
+{
+	const struct store_rate rate = { 10, 10000 };
+	struct store *store = reopen(NULL);
+	const uint64_t t = now_ms();
+	uint64_t left;
+
+	(void)state;
+	assert_int_equal(store_rate_take(store, "k", &rate, 10, t, NULL, NULL),
+	    STORE_TAKEN);
+	assert_int_equal(store_rate_take(store, "k", &rate, 1, t, NULL, NULL),
+	    STORE_OVER);
+	store_rate_give(store, "k", &rate, 3, t);
+	assert_int_equal(store_rate_take(store, "k", &rate, 0, t, &left, NULL),
+	    STORE_TAKEN);
+	assert_int_equal(left, 3);
+	store_rate_give(store, "k", &rate, 0, t);
+	/* more than was ever taken */
+	store_rate_give(store, "k", &rate, 100, t);
+	store_rate_give(store, "k", &rate, 5, t);
+	store_rate_give(store, "other", &rate, 5, t);
+	store = reopen(&store);
+	assert_int_equal(store_rate_take(store, "k", &rate, 0, t, &left, NULL),
+	    STORE_TAKEN);
+	assert_int_equal(left, 10);
+	assert_int_equal(
+	    store_rate_take(store, "other", &rate, 0, t, &left, NULL),
+	    STORE_TAKEN);
+	assert_int_equal(left, 10);
+	store_close(&store);
+}
+
+/* Against one that is plain and slow: at any time, what was taken within any
+ * window is at most twice the count, and every refusal was right. */
+static void
+rate_keeps_its_promise(void **state)
+{
+	const char *given = getenv("SEED");
+	unsigned int seed = given != NULL
+	    ? (unsigned int)strtoul(given, NULL, 10)
+	    : (unsigned int)time(NULL);
+	struct store *store = reopen(NULL);
+	const uint64_t t = now_ms();
+
+	(void)state;
+	print_message("seed %u\n", seed);
+	srandom(seed);
+	for (unsigned int n = 0; n < 20; n++) {
+		const struct store_rate rate = { 1 + (uint64_t)random() % 50,
+			100 + (uint64_t)random() % 10000 };
+		double level = 0; /* a bucket that leaks */
+		uint64_t at = t;
+		char key[32];
+
+		(void)snprintf(key, sizeof(key), "random%u", n);
+		for (unsigned int i = 0; i < 200; i++) {
+			uint64_t step = (uint64_t)random() % 300;
+			uint64_t cost = 1 + (uint64_t)random() % 3;
+			enum store_taken got;
+
+			at += step;
+			level -= (double)step * (double)rate.count /
+			    (double)rate.window_ms;
+			level = level < 0 ? 0 : level;
+			got = store_rate_take(store, key, &rate, cost, at, NULL,
+			    NULL);
+			if (got == STORE_TAKEN)
+				level += (double)cost;
+			/* a microsecond for each take */
+			if (got == STORE_TAKEN
+				? level > (double)rate.count + 0.2
+				: level + (double)cost <=
+				    (double)rate.count - 0.2)
+				fail_msg("%u/%u, at %llu: got %d, level %f of "
+					 "%llu",
+				    n, i, (unsigned long long)(at - t),
+				    (int)got, level,
+				    (unsigned long long)rate.count);
+		}
+	}
+	store_close(&store);
+}
+
+static void
+distinct_values_are_counted_once(void **state)
+{
+	struct store *store = reopen(NULL);
+	const uint64_t t = now_ms();
+	static const struct {
+		uint64_t value, at;
+		int64_t want;
+	} rows[] = {
+		{ 7, 0, 1 },
+		{ 7, 10, 1 },
+		{ 8, 20, 2 },
+		{ UINT64_MAX, 30, 3 },
+		{ 0, 40, 4 },
+		{ 0x8000000000000000, 50, 5 },
+		{ 7, 1000, 5 }, /* seen at 10 and again */
+		{ 9, 1020, 5 }, /* 8 is too old now */
+		{ 9, 1049, 3 },
+		{ 9, 1050, 2 },
+		{ 9, 1999, 2 },
+		{ 9, 2000, 1 },
+	};
+
+	(void)state;
+	assert_int_equal(store_distinct_count(store, "d", 1000, t), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int64_t got = store_distinct_add(store, "d", rows[i].value,
+		    1000, t + rows[i].at);
+
+		if (got != rows[i].want)
+			fail_msg("row %zu: got %lld, want %lld", i,
+			    (long long)got, (long long)rows[i].want);
+	}
+	assert_int_equal(store_distinct_count(store, "d", 1000, t + 2999), 1);
+	assert_int_equal(store_distinct_count(store, "d", 1000, t + 3000), 0);
+	assert_int_equal(store_distinct_count(store, "dd", 1000, t), 0);
+	store = reopen(&store);
+	assert_int_equal(store_distinct_count(store, "d", 1000, t + 2500), 1);
+	assert_int_equal(store_distinct_add(store, "d", 10, 1000, t + 2500), 2);
+	store_close(&store);
+}
+
+static void
+distinct_values_are_bounded(void **state)
+{
+	struct store *store = reopen(NULL);
+	const uint64_t t = now_ms();
+	const int64_t max = STORE_DISTINCT_MAX;
+
+	(void)state;
+	for (int64_t i = 1; i <= 3 * max; i++) {
+		int64_t got = store_distinct_add(store, "many",
+		    (uint64_t)i * 0x9e3779b97f4a7c15u, 60000, t + (uint64_t)i);
+
+		assert_int_equal(got, i < max ? i : max);
+	}
+	store = reopen(&store);
+	assert_int_equal(store_distinct_count(store, "many", 60000, t + 1000),
+	    max);
+	/* the latest are the ones that stay */
+	assert_int_equal(
+	    store_distinct_count(store, "many", 100, t + (uint64_t)(3 * max)),
+	    100);
+	store_close(&store);
+}
+
+static const char *
+state_of(struct store *store, const char *key, uint64_t now)
+{
+	static char value[STORE_STATE_MAX + 1];
+	size_t len;
+
+	switch (store_state_get(store, key, now, value, &len)) {
+	case 0:
+		return "(none)";
+	case 1:
+		value[len] = '\0';
+		return value;
+	default:
+		return "(unknown)";
+	}
+}
+
+static void
+states_last_until_their_time(void **state)
+{
+	struct store *store = reopen(NULL);
+	char big[STORE_STATE_MAX + 1], key[STORE_KEY_MAX + 2];
+	char value[STORE_STATE_MAX];
+	size_t len;
+
+	(void)state;
+	memset(big, 'b', sizeof(big));
+	memset(key, 'k', sizeof(key));
+	key[STORE_KEY_MAX + 1] = '\0';
+	for (int round = 0; round < 3; round++) {
+		assert_int_equal(store_state_put(store, "a/1", "one", 3, 5000),
+		    0);
+		assert_int_equal(
+		    store_state_put(store, "a/2", "a\0b\n", 4, 6000), 0);
+		assert_int_equal(store_state_put(store, "b", "", 0, 6000), 0);
+		if (round == 1)
+			assert_int_equal(store_flush(store, 10000), 0);
+		if (round == 2)
+			store = reopen(&store);
+		assert_string_equal(state_of(store, "a/1", 4999), "one");
+		assert_string_equal(state_of(store, "a/1", 5000), "(none)");
+		assert_string_equal(state_of(store, "a/", 4000), "(none)");
+		assert_string_equal(state_of(store, "b", 5999), "");
+		assert_int_equal(
+		    store_state_get(store, "a/2", 1000, value, &len), 1);
+		assert_int_equal(len, 4);
+		assert_memory_equal(value, "a\0b\n", 4);
+		/* the last one counts, also when it ends earlier */
+		assert_int_equal(store_state_put(store, "a/1", "two", 3, 4000),
+		    0);
+		assert_string_equal(state_of(store, "a/1", 3999), "two");
+		assert_string_equal(state_of(store, "a/1", 4000), "(none)");
+	}
+	assert_int_equal(store_flush(store, 10000), 0);
+	assert_string_equal(state_of(store, "a/1", 3999), "two");
+	assert_string_equal(state_of(store, "a/1", 4000), "(none)");
+	assert_int_equal(store_state_put(store, "c", big, sizeof(big), 6000),
+	    -1);
+	assert_int_equal(
+	    store_state_put(store, "c", big, sizeof(big) - 1, 6000), 0);
+	assert_int_equal(store_state_put(store, "", "x", 1, 6000), -1);
+	assert_int_equal(store_state_put(store, key, "x", 1, 6000), -1);
+	key[STORE_KEY_MAX] = '\0';
+	assert_int_equal(store_state_put(store, key, "x", 1, 6000), 0);
+	store = reopen(&store);
+	assert_string_equal(state_of(store, key, 5000), "x");
+	assert_int_equal(strlen(state_of(store, "c", 5000)), STORE_STATE_MAX);
+	store_close(&store);
+}
+
+static int
+list_state(void *arg, const char *key, const void *value, size_t len,
+    uint64_t until_ms)
+{
+	struct listing *list = arg;
+	size_t at = strlen(list->text);
+
+	(void)snprintf(list->text + at, sizeof(list->text) - at,
+	    "%s=%.*s until %llu\n", key, (int)len, (const char *)value,
+	    (unsigned long long)until_ms);
+	return ++list->count == list->stop_at;
+}
+
+static void
+states_are_listed_and_forgotten(void **state)
+{
+	static const struct {
+		const char *prefix, *want;
+	} rows[] = {
+		{ "a/", "a/1=one until 5000\na/2=two until 6000\n" },
+		{ "a/2", "a/2=two until 6000\n" },
+		{ "a",
+		    "a/1=one until 5000\na/2=two until 6000\n"
+		    "ab=three until 6000\n" },
+		{ "",
+		    "a/1=one until 5000\na/2=two until 6000\n"
+		    "ab=three until 6000\nz*[?=four until 6000\n" },
+		{ "z*", "z*[?=four until 6000\n" },
+		{ "*", "" },
+		{ "b", "" },
+	};
+	struct store *store = reopen(NULL);
+	struct err e = { "" };
+
+	(void)state;
+	assert_int_equal(store_state_put(store, "a/2", "two", 3, 6000), 0);
+	assert_int_equal(store_state_put(store, "a/1", "one", 3, 5000), 0);
+	assert_int_equal(store_state_put(store, "ab", "three", 5, 6000), 0);
+	assert_int_equal(store_state_put(store, "z*[?", "four", 4, 6000), 0);
+	assert_int_equal(store_state_put(store, "old", "old", 3, 2000), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct listing l = { .count = 0 };
+
+		assert_int_equal(store_state_list(store, rows[i].prefix, 2000,
+				     list_state, &l, &e),
+		    0);
+		if (strcmp(l.text, rows[i].want) != 0)
+			fail_msg("row %zu: got\n%swant\n%s", i, l.text,
+			    rows[i].want);
+	}
+	assert_int_equal(store_state_del(store, "a/1", &e), 1);
+	assert_int_equal(store_state_del(store, "a/1", &e), 0);
+	assert_string_equal(state_of(store, "a/1", 2000), "(none)");
+	assert_string_equal(state_of(store, "a/2", 2000), "two");
+	assert_int_equal(store_state_put(store, "a/1", "new", 3, 5000), 0);
+	assert_string_equal(state_of(store, "a/1", 2000), "new");
+	assert_int_equal(store_state_del(store, "a/1", &e), 1);
+	store = reopen(&store);
+	assert_string_equal(state_of(store, "a/1", 2000), "(none)");
+	store_close(&store);
+}
+
+/* Kinds do not get in one another's way. */
+static void
+one_key_means_many_things(void **state)
+{
+	const struct store_rate rate = { 5, 60000 };
+	struct store *store = reopen(NULL);
+	const uint64_t t = now_ms();
+	struct err e = { "" };
+	uint64_t left;
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		if (round == 0) {
+			(void)store_state_put(store, "k", "s", 1, t + 60000);
+			assert_int_equal(store_rate_take(store, "k", &rate, 1,
+					     t, &left, NULL),
+			    STORE_TAKEN);
+			assert_int_equal(
+			    store_distinct_add(store, "k", 1, 60000, t), 1);
+			assert_int_equal(put(store, "k", "-", t), 0);
+		}
+		assert_string_equal(state_of(store, "k", t), "s");
+		assert_int_equal(
+		    store_rate_take(store, "k", &rate, 0, t, &left, NULL),
+		    STORE_TAKEN);
+		assert_int_equal(left, 4);
+		assert_int_equal(store_distinct_count(store, "k", 60000, t), 1);
+		assert_int_equal(get(store, "k", "-", 10, t), TRI_YES);
+		store = reopen(&store);
+	}
+	assert_int_equal(store_state_del(store, "k", &e), 1);
+	assert_int_equal(get(store, "k", "-", 10, t), TRI_YES);
+	assert_int_equal(store_distinct_count(store, "k", 60000, t), 1);
 	store_close(&store);
 }
 
@@ -956,8 +1014,8 @@ crowd_member(void *arg)
 static void
 threads_share_it(void **state)
 {
-	struct crowd crowd[STORE_READERS + 8];
-	pthread_t threads[STORE_READERS + 8];
+	struct crowd crowd[40];
+	pthread_t threads[40];
 	struct store *store = reopen(NULL);
 
 	(void)state;
@@ -974,29 +1032,87 @@ threads_share_it(void **state)
 	store_close(&store);
 }
 
-#define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+struct till {
+	struct store *store;
+	uint64_t now;
+	unsigned int taken;
+	unsigned int unknown;
+	int64_t most;
+};
+
+static void *
+take_much(void *arg)
+{
+	const struct store_rate rate = { 500, 3600000 };
+	struct till *till = arg;
+
+	for (unsigned int i = 0; i < 200; i++) {
+		enum store_taken got = store_rate_take(till->store, "till",
+		    &rate, 1, till->now, NULL, NULL);
+		int64_t most = store_distinct_add(till->store, "values", i,
+		    3600000, till->now);
+
+		till->taken += got == STORE_TAKEN;
+		till->unknown += got == STORE_TAKEN_UNKNOWN || most < 0;
+		till->most = most > till->most ? most : till->most;
+	}
+	return NULL;
+}
+
+/* Many threads on one key: not one too many, not one too few. */
+static void
+takes_are_atomic(void **state)
+{
+	struct till tills[8];
+	pthread_t threads[8];
+	struct store *store = reopen(NULL);
+	unsigned int taken = 0, unknown = 0;
+	const uint64_t t = now_ms();
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_LEN(tills); i++) {
+		tills[i] = (struct till){ .store = store, .now = t };
+		assert_int_equal(
+		    pthread_create(&threads[i], NULL, take_much, &tills[i]), 0);
+	}
+	for (unsigned int i = 0; i < ARRAY_LEN(tills); i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		taken += tills[i].taken;
+		unknown += tills[i].unknown;
+		assert_in_range(tills[i].most, 1, 200);
+	}
+	assert_int_equal(unknown, 0);
+	assert_int_equal(taken, 500);
+	assert_int_equal(store_distinct_count(store, "values", 3600000, t),
+	    200);
+	store_close(&store);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin_lmdb, end_lmdb)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		STORE_TEST(proof_holds_for_its_address_and_time),
-		STORE_TEST(later_proof_replaces_the_earlier),
-		STORE_TEST(forgotten_proofs_are_gone),
-		STORE_TEST(list_is_whole_and_sorted),
-		STORE_TEST(what_comes_and_goes_leaves_a_bounded_file),
-		STORE_TEST(fresh_proofs_survive_the_tending),
-		STORE_TEST(full_disk_holds_nobody_up),
-		STORE_TEST(memory_is_bounded_while_the_disk_is_full),
-		STORE_TEST(too_many_proofs_wait_for_others_to_expire),
-		STORE_TEST(full_map_is_no_crash),
-		STORE_TEST(damaged_file_is_kept_aside),
-		STORE_TEST(flipped_bits_prove_nothing),
-		STORE_TEST(wrong_places_are_named),
-		STORE_TEST(urls_are_checked),
-		STORE_TEST(longest_login_fits),
-		STORE_TEST(threads_share_it),
+		TEST(proof_holds_for_its_address_and_time),
+		TEST(later_proof_replaces_the_earlier),
+		TEST(forgotten_proofs_are_gone),
+		TEST(list_is_whole_and_sorted),
+		TEST(longest_login_fits),
+		TEST(lease_holds_for_its_address_and_time),
+		TEST(leases_are_listed_and_ended),
+		TEST(many_logins_share_an_address),
+		TEST(rate_is_taken_and_comes_back),
+		TEST(what_is_given_back_may_be_taken),
+		TEST(rate_keeps_its_promise),
+		TEST(distinct_values_are_counted_once),
+		TEST(distinct_values_are_bounded),
+		TEST(states_last_until_their_time),
+		TEST(states_are_listed_and_forgotten),
+		TEST(one_key_means_many_things),
+		TEST(threads_share_it),
+		TEST(takes_are_atomic),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("lmdb", tests, NULL, NULL);
 }
