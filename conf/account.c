@@ -141,14 +141,17 @@ account_warn(struct loader *l, const struct block *root)
 }
 
 void
-account_warn_sasl(struct loader *l, const struct block *b,
-    const struct conf_sasl *sasl)
+account_warn_socket(struct loader *l, const struct block *b,
+    const struct socket_options *o, const char *listen, const char *group)
 {
-	if (l->env->host == NULL || sasl->listen == NULL ||
-	    sasl->socket_group == NULL)
+	char label[OPTION_LABEL_MAX];
+
+	if (l->env->host == NULL || listen == NULL || group == NULL)
 		return;
-	warn_group(l, document_line(l->document, b, OPTION_SASL_SOCKET_GROUP),
-	    "sasl.socket_group", sasl->listen, sasl->socket_group);
-	warn_directory(l, document_line(l->document, b, OPTION_SASL_LISTEN),
-	    "sasl.listen", sasl->listen);
+	option_label(o->group, label);
+	warn_group(l, document_line(l->document, b, o->group), label, listen,
+	    group);
+	option_label(o->listen, label);
+	warn_directory(l, document_line(l->document, b, o->listen), label,
+	    listen);
 }

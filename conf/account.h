@@ -14,8 +14,9 @@
 void account_warn(struct loader *l, const struct block *root);
 
 /* The socket's directory and its group. */
-void account_warn_sasl(struct loader *l, const struct block *b,
-    const struct conf_sasl *sasl);
+void account_warn_socket(struct loader *l, const struct block *b,
+    const struct socket_options *options, const char *listen,
+    const char *group);
 
 /* A file that `user` will not be able to read at the start, or that anybody
  * can write. */

@@ -322,6 +322,7 @@ load_all(struct loader *l)
 	load_imaps(l);
 	load_identity(l);
 	load_sasls(l);
+	load_delegation(l);
 	load_guessing(l);
 	load_senders(l);
 	load_recipients(l);
@@ -437,6 +438,8 @@ conf_free(struct conf **conf)
 	for (size_t i = 0; i < c->sasl_count; i++)
 		clear_sasl(&c->sasls[i]);
 	free(c->sasls);
+	free(c->delegation.listen);
+	free(c->delegation.socket_group);
 	free(c->store_url);
 	free(c);
 	*conf = NULL;

@@ -63,6 +63,13 @@ struct conf_sasl {
 	enum sasl_proof proof;
 };
 
+/* The `delegation` section. */
+struct conf_delegation {
+	char *listen; /* as a sasl section's; NULL: there is no section */
+	unsigned int socket_mode;
+	char *socket_group;
+};
+
 /* `N/duration`: N within any such time. */
 struct conf_rate {
 	unsigned int count;
@@ -98,6 +105,7 @@ struct conf {
 	uint64_t identity_grace_ms;
 	struct conf_sasl *sasls;
 	size_t sasl_count;
+	struct conf_delegation delegation;
 	struct conf_guessing guessing;
 	char *store_url; /* "lmdb:" (in state_dir) or "lmdb:DIR" */
 };

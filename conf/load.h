@@ -74,6 +74,23 @@ void load_append(struct loader *l, char ***list, size_t *count,
 /* Reads all `imap` sections (imaps.c). */
 void load_imaps(struct loader *l);
 
+/* The options of a section that listens beside the milter; and what somebody
+ * can do who may connect there. */
+struct socket_options {
+	enum option listen, mode, group;
+	const char *danger;
+};
+
+/* Reads them (sockets.c): listen must be given, and no other section's; mode
+ * and group are by default as at the top level, which is read. *listen_r and
+ * *group_r are NULL before, and stay so on an error. */
+void load_socket(struct loader *l, const struct block *b,
+    const struct socket_options *options, char **listen_r, unsigned int *mode_r,
+    char **group_r);
+
+/* Reads the `delegation` section, after the `sasl` sections (sockets.c). */
+void load_delegation(struct loader *l);
+
 /* Reads all `sasl` sections, and judges them beside the top level and the
  * `imap` sections, which are read (sasls.c). */
 void load_sasls(struct loader *l);

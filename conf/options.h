@@ -19,6 +19,7 @@
 	X(IMAP,       "imap",       true)  \
 	X(IDENTITY,   "identity",   false) \
 	X(SASL,       "sasl",       true)  \
+	X(DELEGATION, "delegation", false) \
 	X(GUESSING,   "guessing",   false) \
 	X(SENDERS,    "senders",    false) \
 	X(RECIPIENTS, "recipients", false) \
@@ -82,6 +83,9 @@
 	X(SASL, SASL_PASS_THROUGH, "pass_through", LIST, "", 1, 20, "CRAM-MD5 | SCRAM-SHA-1 | SCRAM-SHA-256 | OAUTHBEARER | XOAUTH2") \
 	X(SASL, SASL_PLAINTEXT_INTERNAL, "plaintext_internal", WORD, "false", 0, 0, "false | true") \
 	X(SASL, SASL_PROOF, "proof", WORD, "address", 0, 0, "address | login") \
+	X(DELEGATION, DELEGATION_LISTEN, "listen", STRING, "", 1, 300, "unix:PATH | inet:PORT@HOST | inet6:PORT@HOST, loopback; it must be given") \
+	X(DELEGATION, DELEGATION_SOCKET_MODE, "socket_mode", STRING, OPTION_INHERITED, 1, 4, "three octal digits after a 0") \
+	X(DELEGATION, DELEGATION_SOCKET_GROUP, "socket_group", STRING, OPTION_INHERITED, 0, 255, "a group name, or empty to leave the group alone") \
 	X(GUESSING, GUESSING_PER_ADDRESS, "per_address", RATE, "20/10m", 1, 10000, "") \
 	X(GUESSING, GUESSING_PER_NETWORK, "per_network", RATE, "60/10m", 1, 10000, "") \
 	X(GUESSING, GUESSING_PER_LOGIN, "per_login", RATE, "30/1h", 1, 10000, "") \

@@ -6,11 +6,9 @@
  */
 #include "conf/load.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/account.h"
 #include "conf/value.h"
 #include "policy/sasl.h"
 
@@ -50,78 +48,6 @@ take_mechanism(struct loader *l, void *arg, unsigned int line, const char *text)
 		load_refuse(l, line, OPTION_SASL_PASS_THROUGH, text, reason);
 	else
 		sasl->pass_through |= SASL_BIT(SASL_CRAM_MD5 + index);
-}
-
-/* Are these two names of one socket? "//" in a path is "/". */
-static bool
-same_socket(const char *a, const char *b)
-{
-	while (*a == *b && *a != '\0') {
-		for (; a[0] == '/' && a[1] == '/'; a++)
-			continue;
-		for (; b[0] == '/' && b[1] == '/'; b++)
-			continue;
-		a++;
-		b++;
-	}
-	return *a == *b;
-}
-
-static void
-load_listen(struct loader *l, const struct block *b, struct conf_sasl *sasl)
-{
-	const struct conf *conf = l->conf;
-	char reason[128] = "";
-	unsigned int line;
-
-	if (!block_has(b, OPTION_SASL_LISTEN)) {
-		load_refuse_absence(l, b, OPTION_SASL_LISTEN);
-		return;
-	}
-	(void)load_text(l, b, OPTION_SASL_LISTEN, &line);
-	load_string(l, b, OPTION_SASL_LISTEN, value_listen_local,
-	    &sasl->listen);
-	if (sasl->listen == NULL)
-		return;
-	if (conf->listen != NULL && same_socket(conf->listen, sasl->listen))
-		(void)snprintf(reason, sizeof(reason),
-		    "is the milter's own socket (listen)");
-	for (const struct conf_sasl *s = conf->sasls; s < sasl; s++) {
-		if (s->listen != NULL && same_socket(s->listen, sasl->listen))
-			(void)snprintf(reason, sizeof(reason),
-			    "is the socket of sasl \"%.80s\" too", s->name);
-	}
-	if (*reason != '\0')
-		load_refuse(l, line, OPTION_SASL_LISTEN, sasl->listen, reason);
-}
-
-/* What the section does not say is as at the top level. */
-static void
-load_access(struct loader *l, const struct block *b, struct conf_sasl *sasl)
-{
-	const struct conf *conf = l->conf;
-	unsigned int line;
-	const char *text = load_text(l, b, OPTION_SASL_SOCKET_MODE, &line);
-	struct err e = { "" };
-
-	sasl->socket_mode = conf->socket_mode;
-	if (block_has(b, OPTION_SASL_SOCKET_MODE) &&
-	    value_socket_mode(text, &sasl->socket_mode, &e) < 0)
-		load_refuse(l, line, OPTION_SASL_SOCKET_MODE, text, e.text);
-	else if ((sasl->socket_mode & 07) != 0 && sasl->listen != NULL &&
-	    strncmp(sasl->listen, "unix:", 5) == 0)
-		report_warning(&l->r, line, "sasl.socket_mode",
-		    "%04o lets everybody on this host try passwords, and say "
-		    "for any client",
-		    sasl->socket_mode);
-	if (block_has(b, OPTION_SASL_SOCKET_GROUP)) {
-		load_string(l, b, OPTION_SASL_SOCKET_GROUP, value_name,
-		    &sasl->socket_group);
-	} else if (conf->socket_group != NULL) {
-		sasl->socket_group = strdup(conf->socket_group);
-		if (sasl->socket_group == NULL)
-			report_no_memory(&l->r);
-	}
 }
 
 static const struct conf_imap *
@@ -209,6 +135,12 @@ check_plaintext(struct loader *l, const struct block *b,
 static void
 load_sasl(struct loader *l, const struct block *b, struct conf_sasl *sasl)
 {
+	static const struct socket_options options = {
+		.listen = OPTION_SASL_LISTEN,
+		.mode = OPTION_SASL_SOCKET_MODE,
+		.group = OPTION_SASL_SOCKET_GROUP,
+		.danger = "try passwords, and say for any client",
+	};
 	size_t errors = l->r.report->errors;
 	bool known;
 
@@ -220,13 +152,12 @@ load_sasl(struct loader *l, const struct block *b, struct conf_sasl *sasl)
 	sasl->protocol =
 	    (enum sasl_protocol)load_word(l, b, OPTION_SASL_PROTOCOL);
 	known = l->r.report->errors == errors;
-	load_listen(l, b, sasl);
-	load_access(l, b, sasl);
+	load_socket(l, b, &options, &sasl->listen, &sasl->socket_mode,
+	    &sasl->socket_group);
 	load_list(l, b, OPTION_SASL_PASS_THROUGH, take_mechanism, sasl);
 	sasl->plaintext_internal =
 	    load_bool(l, b, OPTION_SASL_PLAINTEXT_INTERNAL);
 	sasl->proof = (enum sasl_proof)load_word(l, b, OPTION_SASL_PROOF);
-	account_warn_sasl(l, b, sasl);
 	if (!known)
 		return;
 	check_proof(l, b, sasl);

@@ -288,8 +288,8 @@ value_listen_local(const char *text, struct err *e)
 	    is_loopback(family, host + 1))
 		return 0;
 	err_set(e,
-	    "would let passwords cross the network in clear text, for %.255s "
-	    "is not loopback",
+	    "would cross the network in clear text, for %.255s is not "
+	    "loopback",
 	    host + 1);
 	return -1;
 }

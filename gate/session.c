@@ -147,7 +147,7 @@ write_record(const struct session *s, const struct record *known,
 	log_line(gate_log(s->gate), LOG_LEVEL_INFO, line);
 }
 
-/* Turns a decision into an answer and a log line. */
+/* Turns a decision into an answer, and a log line unless r is NULL. */
 static void
 conclude(const struct session *s, const struct decision *d,
     const struct record *r, uint64_t begun_us, struct answer *answer_r)
@@ -161,7 +161,8 @@ conclude(const struct session *s, const struct decision *d,
 	if (s->rules->conf->policy.mode == MODE_OBSERVE)
 		answer_r->verdict = VERDICT_PERMIT;
 	reply_format(d->reason, id, &answer_r->reply);
-	write_record(s, r, d, answer_r, id, begun_us);
+	if (r != NULL)
+		write_record(s, r, d, answer_r, id, begun_us);
 }
 
 /* A decision that could not even be begun. */
@@ -309,7 +310,9 @@ session_mail(struct session *s, const struct mail_event *event,
 	}
 	d = judge_mail(s);
 	s->tx->judged = d;
-	conclude(s, &d, &record, begun_us, answer_r);
+	conclude(s, &d,
+	    event->rcpt_follows && d.verdict == VERDICT_PERMIT ? NULL : &record,
+	    begun_us, answer_r);
 }
 
 void

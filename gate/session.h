@@ -2,6 +2,7 @@
 #ifndef POSTERN_GATE_SESSION_H
 #define POSTERN_GATE_SESSION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "gate/gate.h"
@@ -47,6 +48,8 @@ struct mail_event {
 	const char *login;       /* {auth_authen}, xtext decoded */
 	size_t login_len;
 	const char *queue_id;
+	bool rcpt_follows; /* at once, from a door without memory: of a permit
+			      the log has the recipient's line alone */
 };
 
 /* MAIL FROM. Begins a transaction, forgetting the one before; may wait for

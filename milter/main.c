@@ -300,7 +300,7 @@ live(struct daemon *d)
 	    process_thread(&d->server, serve, d) != 0)
 		fail(EX_OSERR, "cannot start a thread");
 	if (service_start(d->service, d->gate) != 0)
-		fail(EX_OSERR, "cannot start the SASL service");
+		fail(EX_OSERR, "cannot start the service");
 	process_release(conf->log == LOG_TARGET_STDERR);
 	process_notify("READY=1");
 	wait_for_end(d);

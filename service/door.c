@@ -68,14 +68,14 @@ door_complain(struct door *d, const char *what, const char *why)
 	    now - d->complained_ms >= COMPLAINT_WINDOW_MS) {
 		if (d->complaints > COMPLAINTS)
 			log_event(log, LOG_LEVEL_WARNING,
-			    "sasl \"%s\": and %u times more", d->title,
+			    "%s: and %u times more", d->label,
 			    d->complaints - COMPLAINTS);
 		d->complained_ms = now;
 		d->complaints = 0;
 	}
 	if (d->complaints++ < COMPLAINTS)
-		log_event(log, LOG_LEVEL_WARNING, "sasl \"%s\": %s: %s",
-		    d->title, what, why);
+		log_event(log, LOG_LEVEL_WARNING, "%s: %s: %s", d->label, what,
+		    why);
 }
 
 static void
@@ -157,5 +157,6 @@ door_close(struct door *d)
 	if (d->fd >= 0)
 		(void)close(d->fd);
 	free(d->title);
+	free(d->label);
 	free(d->address);
 }

@@ -7,11 +7,14 @@
 
 #include "service/peer.h"
 
+struct pool;
+
 /* What all doors share. On the loop's thread. */
 struct house {
 	struct event_base *base;
 	struct gate *gate;
 	struct handover *handover;
+	struct pool *pool;      /* for the delegation door alone */
 	struct peer_list peers; /* who has been silent longest comes first */
 	size_t peer_count;
 	size_t peer_max;
@@ -22,11 +25,12 @@ void house_leave(struct peer *peer);
 /* It has just said something. */
 void house_rank(struct peer *peer);
 
-/* One listening socket and its `sasl` section. */
+/* One listening socket and its section. */
 struct door {
 	struct house *house;
 	const struct protocol *protocol;
-	char *title;   /* owned */
+	char *title;   /* owned; "" of the delegation door */
+	char *label;   /* the section, for messages; owned */
 	char *address; /* owned */
 	int fd;        /* -1: none */
 	struct event *accept;

@@ -354,4 +354,9 @@ take(struct peer *p, const char *data, size_t len)
 	return (size_t)(at - data);
 }
 
-const struct protocol dovecot_protocol = { greet, take, challenge, answer };
+const struct protocol dovecot_protocol = {
+	.greet = greet,
+	.take = take,
+	.challenge = challenge,
+	.answer = answer,
+};

@@ -18,6 +18,7 @@
 #include <openssl/crypto.h>
 
 #include "service/door.h"
+#include "service/errand.h"
 
 #define OWED_S       10 /* for the introduction, and from a line's begin */
 #define WRITE_S      10 /* without anything being read by the peer */
@@ -51,7 +52,7 @@ bool
 peer_is_idle(const struct peer *p)
 {
 	return p->introduced && p->in_len == 0 && p->out_len == 0 &&
-	    p->trial_count == 0;
+	    p->trial_count == 0 && p->errand == NULL;
 }
 
 void
@@ -150,6 +151,22 @@ end_input(struct peer *p)
 	}
 }
 
+/* What is left of the input waits for the end of an errand. */
+static void
+read_input(struct peer *p)
+{
+	forget(p, p->protocol->take(p, p->in, p->in_len));
+	if (p->in_len == PEER_IN_MAX && p->errand == NULL)
+		peer_protocol_error(p, "too long a line");
+}
+
+void
+peer_resume(struct peer *p)
+{
+	if (p->in_len > 0)
+		read_input(p);
+}
+
 static void
 receive(struct peer *p)
 {
@@ -169,9 +186,7 @@ receive(struct peer *p)
 			peer_cut(p);
 	} else {
 		p->in_len += (size_t)n;
-		forget(p, p->protocol->take(p, p->in, p->in_len));
-		if (p->in_len == PEER_IN_MAX)
-			peer_protocol_error(p, "too long a line");
+		read_input(p);
 	}
 	if (p->in_len == 0) {
 		free(p->in);
@@ -255,6 +270,8 @@ peer_free(struct peer *p)
 
 	while ((a = TAILQ_FIRST(&p->trials)) != NULL)
 		trial_drop(a);
+	if (p->errand != NULL)
+		errand_abandon(p->errand);
 	house_leave(p);
 	if (p->readable != NULL)
 		event_free(p->readable);
@@ -276,7 +293,7 @@ static bool
 watch(struct peer *p)
 {
 	const struct timeval owed = { OWED_S, 0 }, write = { WRITE_S, 0 };
-	bool reading = !p->half_closed && p->out_len == 0;
+	bool reading = !p->half_closed && p->out_len == 0 && p->errand == NULL;
 	bool owing = reading && (!p->introduced || p->in_len > 0);
 	int rc = 0;
 
@@ -302,7 +319,8 @@ peer_settle(struct peer *p)
 	if (!p->cut)
 		flush(p);
 	if (p->out_len == 0 &&
-	    (p->closing || (p->half_closed && p->trial_count == 0)))
+	    (p->closing ||
+		(p->half_closed && p->trial_count == 0 && p->errand == NULL)))
 		p->cut = true;
 	if (p->cut || !watch(p))
 		peer_free(p);

@@ -9,7 +9,9 @@
 #include "gate/gate.h"
 #include "service/trial.h"
 
+struct answer;
 struct door;
+struct errand;
 struct event;
 struct event_base;
 
@@ -28,6 +30,8 @@ struct protocol {
 	void (*challenge)(struct trial *trial, const char *challenge);
 	/* PERMIT or REJECT; the attempt goes afterwards. */
 	void (*answer)(struct trial *trial, const struct auth_answer *answer);
+	/* What became of the peer's errand. */
+	void (*decide)(struct peer *peer, const struct answer *answer);
 };
 
 /* One connection of an MTA: its buffers, limits and timers. */
@@ -50,9 +54,10 @@ struct peer {
 	size_t out_size;
 	struct trial_list trials;
 	size_t trial_count;
-	bool half_closed; /* it sends no more */
-	bool closing;     /* to be closed when all is written */
-	bool cut;         /* to be closed now */
+	struct errand *errand; /* until it is done, nothing more is read */
+	bool half_closed;      /* it sends no more */
+	bool closing;          /* to be closed when all is written */
+	bool cut;              /* to be closed now */
 	/* the protocol's */
 	bool version_seen;
 	bool introduced; /* it has said what it owes at the start */
@@ -73,6 +78,9 @@ void peer_write(struct peer *peer, const char *data, size_t len);
 void peer_cut(struct peer *peer);
 /* ... and a fixed text is logged, not too often. */
 void peer_protocol_error(struct peer *peer, const char *what);
+
+/* Reads on where its errand stopped it. */
+void peer_resume(struct peer *peer);
 
 /* After anything was done to a peer: writes, closes, waits for what is next.
  * It may be gone then. */

@@ -74,4 +74,9 @@ answer(struct trial *a, const struct auth_answer *result)
 	a->peer->closing = true;
 }
 
-const struct protocol saslauthd_protocol = { greet, take, challenge, answer };
+const struct protocol saslauthd_protocol = {
+	.greet = greet,
+	.take = take,
+	.challenge = challenge,
+	.answer = answer,
+};

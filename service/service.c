@@ -19,12 +19,15 @@
 
 #include <event2/event.h>
 
+#include "service/delegation.h"
 #include "service/door.h"
 #include "service/dovecot.h"
 #include "service/listen.h"
+#include "service/pool.h"
 #include "service/saslauthd.h"
 
-#define PEERS_MAX 4096
+#define PEERS_MAX    4096
+#define POOL_STOP_MS 200
 
 struct service {
 	struct house house;
@@ -66,39 +69,92 @@ find_group(const char *name, gid_t *group_r)
 }
 
 static int
-open_socket(struct door *d, const struct conf_sasl *sasl, struct err *e)
+open_socket(struct door *d, unsigned int mode, const char *group_name,
+    struct err *e)
 {
 	struct err why;
 	gid_t group = (gid_t)-1;
 
-	if (listen_unix_path(sasl->listen) != NULL &&
-	    find_group(sasl->socket_group, &group) != 0) {
-		err_set(e, "sasl \"%s\": there is no group \"%s\"", sasl->name,
-		    sasl->socket_group);
+	if (listen_unix_path(d->address) != NULL &&
+	    find_group(group_name, &group) != 0) {
+		err_set(e, "%s: there is no group \"%s\"", d->label,
+		    group_name);
 		return -1;
 	}
-	d->fd = listen_open(sasl->listen, sasl->socket_mode, group, &why);
+	d->fd = listen_open(d->address, mode, group, &why);
 	if (d->fd < 0)
-		err_set(e, "sasl \"%s\": %s", sasl->name, why.text);
+		err_set(e, "%s: %s", d->label, why.text);
 	return d->fd < 0 ? -1 : 0;
 }
 
+/* -1: no memory. */
 static int
-open_door(struct service *s, const struct conf_sasl *sasl, struct err *e)
+name_door(struct door *d, const char *section, const char *title,
+    const char *address)
 {
-	struct door *d = &s->doors[s->door_count];
+	d->title = strdup(title);
+	d->address = strdup(address);
+	if (asprintf(&d->label, *title == '\0' ? "%s" : "%s \"%s\"", section,
+		title) < 0)
+		d->label = NULL;
+	return d->title == NULL || d->address == NULL || d->label == NULL ? -1
+									  : 0;
+}
 
-	*d = (struct door){ .house = &s->house,
-		.protocol = protocol_of(sasl->protocol),
-		.fd = -1 };
-	s->door_count++;
-	d->title = strdup(sasl->name);
-	d->address = strdup(sasl->listen);
-	if (d->title == NULL || d->address == NULL) {
+static struct door *
+add_door(struct service *s, const struct protocol *protocol)
+{
+	struct door *d = &s->doors[s->door_count++];
+
+	*d =
+	    (struct door){ .house = &s->house, .protocol = protocol, .fd = -1 };
+	return d;
+}
+
+static int
+open_sasl(struct service *s, const struct conf_sasl *sasl, struct err *e)
+{
+	struct door *d = add_door(s, protocol_of(sasl->protocol));
+
+	if (name_door(d, "sasl", sasl->name, sasl->listen) != 0) {
 		err_set(e, "out of memory");
 		return -1;
 	}
-	return open_socket(d, sasl, e);
+	return open_socket(d, sasl->socket_mode, sasl->socket_group, e);
+}
+
+static int
+open_delegation(struct service *s, const struct conf_delegation *delegation,
+    struct err *e)
+{
+	struct door *d;
+
+	if (delegation->listen == NULL)
+		return 0;
+	d = add_door(s, &delegation_protocol);
+	s->house.pool = pool_new();
+	if (s->house.pool == NULL ||
+	    name_door(d, "delegation", "", delegation->listen) != 0) {
+		err_set(e, "out of memory");
+		return -1;
+	}
+	return open_socket(d, delegation->socket_mode, delegation->socket_group,
+	    e);
+}
+
+static int
+open_doors(struct service *s, const struct conf *conf, struct err *e)
+{
+	s->doors = calloc(conf->sasl_count + 1, sizeof(*s->doors));
+	if (s->doors == NULL) {
+		err_set(e, "out of memory");
+		return -1;
+	}
+	for (size_t i = 0; i < conf->sasl_count; i++) {
+		if (open_sasl(s, &conf->sasls[i], e) != 0)
+			return -1;
+	}
+	return open_delegation(s, &conf->delegation, e);
 }
 
 int
@@ -113,16 +169,7 @@ service_open(const struct conf *conf, struct service **service_r, struct err *e)
 	}
 	s->end_fd = -1;
 	TAILQ_INIT(&s->house.peers);
-	s->doors = calloc(conf->sasl_count + 1, sizeof(*s->doors));
-	if (s->doors == NULL)
-		err_set(e, "out of memory");
-	for (size_t i = 0; s->doors != NULL && i < conf->sasl_count; i++) {
-		if (open_door(s, &conf->sasls[i], e) != 0) {
-			service_stop(&s);
-			return -1;
-		}
-	}
-	if (s->doors == NULL) {
+	if (open_doors(s, conf, e) != 0) {
 		service_stop(&s);
 		return -1;
 	}
@@ -233,6 +280,7 @@ service_stop(struct service **service)
 	if (s == NULL)
 		return;
 	stop_thread(s);
+	pool_close(&s->house.pool, POOL_STOP_MS);
 	for (size_t i = 0; i < s->door_count; i++) {
 		const char *address = s->doors[i].address;
 

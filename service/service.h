@@ -9,7 +9,7 @@
 #include "policy/err.h"
 
 /* The doors beside the milter: one thread with one event loop serves every
- * `sasl` section. */
+ * `sasl` section and the `delegation` section. */
 struct service;
 
 /*
@@ -21,8 +21,12 @@ int service_open(const struct conf *conf, struct service **service_r,
     struct err *e);
 /* Starts the thread. gate is borrowed until service_stop(). -1: no thread. */
 int service_start(struct service *service, struct gate *gate);
-/* Stops the thread, hangs up on everybody, removes the sockets; frees, nulls;
- * NULL is allowed. */
+/*
+ * Stops the thread, hangs up on everybody, removes the sockets; frees, nulls;
+ * NULL is allowed. A policy request that waits for IMAP just then is left
+ * behind with its thread, and with the gate that it uses: the process has to
+ * end.
+ */
 void service_stop(struct service **service);
 
 #endif

@@ -7,11 +7,9 @@
  */
 #include "service/trial.h"
 
-#include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <event2/event.h>
 #include <openssl/crypto.h>
@@ -19,53 +17,6 @@
 #include "service/peer.h"
 
 #define PATIENCE_S 300 /* Postfix's smtpd_timeout */
-
-struct handover {
-	pthread_mutex_t lock;
-	pthread_t loop;
-	int wake_fd;
-	bool woken;
-	bool closed;
-	size_t owed; /* ends that the gate owes */
-	STAILQ_HEAD(, trial) news;
-};
-
-struct handover *
-handover_new(void)
-{
-	struct handover *h = calloc(1, sizeof(*h));
-
-	if (h == NULL)
-		return NULL;
-	h->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (h->wake_fd < 0) {
-		free(h);
-		return NULL;
-	}
-	(void)pthread_mutex_init(&h->lock, NULL);
-	STAILQ_INIT(&h->news);
-	return h;
-}
-
-int
-handover_fd(const struct handover *h)
-{
-	return h->wake_fd;
-}
-
-void
-handover_enter(struct handover *h)
-{
-	h->loop = pthread_self();
-}
-
-static void
-handover_free(struct handover *h)
-{
-	(void)pthread_mutex_destroy(&h->lock);
-	(void)close(h->wake_fd);
-	free(h);
-}
 
 static void
 trial_free(struct trial *a)
@@ -77,21 +28,6 @@ trial_free(struct trial *a)
 	free(a);
 }
 
-/* Locked. An answer within the loop's own call is drained when that returns. */
-static void
-announce(struct handover *h, struct trial *a)
-{
-	const uint64_t one = 1;
-
-	if (!a->queued)
-		STAILQ_INSERT_TAIL(&h->news, a, news);
-	a->queued = true;
-	if (h->woken || pthread_equal(pthread_self(), h->loop) != 0)
-		return;
-	h->woken = true;
-	(void)!write(h->wake_fd, &one, sizeof(one));
-}
-
 /* The gate speaks; on any thread. No memory for the challenge: NULL in its
  * place ends the attempt. */
 static void
@@ -99,24 +35,14 @@ tell(void *arg, const char *challenge, const struct auth_answer *answer)
 {
 	struct trial *a = arg;
 	struct handover *h = a->handover;
-	bool last = false;
 
-	(void)pthread_mutex_lock(&h->lock);
+	handover_lock(h);
 	free(a->challenge);
 	a->challenge = challenge != NULL ? strdup(challenge) : NULL;
-	if (answer != NULL) {
+	if (answer != NULL)
 		a->answer = *answer;
-		a->ended = true;
-	}
-	if (!h->closed) {
-		announce(h, a);
-	} else if (answer != NULL) {
-		last = --h->owed == 0;
-		trial_free(a);
-	}
-	(void)pthread_mutex_unlock(&h->lock);
-	if (last)
-		handover_free(h);
+	handover_announce(h, &a->notice, answer != NULL);
+	handover_unlock(h);
 }
 
 static void
@@ -125,38 +51,13 @@ tell_answer(void *arg, const struct auth_answer *answer)
 	tell(arg, NULL, answer);
 }
 
-void
-handover_close(struct handover **handover)
-{
-	struct handover *h = *handover;
-	struct trial *a;
-	bool last;
-
-	if (h == NULL)
-		return;
-	(void)pthread_mutex_lock(&h->lock);
-	h->closed = true;
-	while ((a = STAILQ_FIRST(&h->news)) != NULL) {
-		STAILQ_REMOVE_HEAD(&h->news, news);
-		a->queued = false;
-		if (a->ended) {
-			h->owed--;
-			trial_free(a);
-		}
-	}
-	last = h->owed == 0;
-	(void)pthread_mutex_unlock(&h->lock);
-	if (last)
-		handover_free(h);
-	*handover = NULL;
-}
-
 static void
 set_owed(struct trial *a, bool asked)
 {
-	(void)pthread_mutex_lock(&a->handover->lock);
-	a->handover->owed += asked ? 1 : (size_t)-1;
-	(void)pthread_mutex_unlock(&a->handover->lock);
+	if (asked)
+		handover_expect(a->handover);
+	else
+		handover_excuse(a->handover);
 	a->asked = asked;
 }
 
@@ -190,7 +91,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (a->ended)
+	if (a->notice.ended)
 		deliver(a);
 	else
 		trial_drop(a);
@@ -216,7 +117,7 @@ static void
 take_end(struct trial *a)
 {
 	a->relay = NULL;
-	set_owed(a, false);
+	a->asked = false;
 	if (a->peer == NULL) {
 		trial_free(a);
 		return;
@@ -247,46 +148,40 @@ take_challenge(struct trial *a, const char *challenge)
 }
 
 static struct trial *
-next_news(struct handover *h, char **challenge_r, bool *ended_r)
+trial_of(struct notice *notice)
 {
-	struct trial *a;
-
-	(void)pthread_mutex_lock(&h->lock);
-	a = STAILQ_FIRST(&h->news);
-	if (a != NULL) {
-		STAILQ_REMOVE_HEAD(&h->news, news);
-		a->queued = false;
-		*challenge_r = a->challenge;
-		a->challenge = NULL;
-		*ended_r = a->ended;
-	} else if (h->woken) {
-		uint64_t count;
-
-		(void)!read(h->wake_fd, &count, sizeof(count));
-		h->woken = false;
-	}
-	(void)pthread_mutex_unlock(&h->lock);
-	return a;
+	return (
+	    struct trial *)((char *)notice - offsetof(struct trial, notice));
 }
 
-void
-handover_drain(struct handover *h)
+static void
+take(struct notice *notice)
 {
-	struct trial *a;
-	char *challenge = NULL;
-	bool ended = false;
+	struct trial *a = trial_of(notice);
+	struct handover *h = a->handover;
+	struct peer *peer = a->peer;
+	char *challenge;
+	bool ended;
 
-	while ((a = next_news(h, &challenge, &ended)) != NULL) {
-		struct peer *peer = a->peer;
+	handover_lock(h);
+	handover_receive(h, notice);
+	challenge = a->challenge;
+	a->challenge = NULL;
+	ended = notice->ended;
+	handover_unlock(h);
+	if (ended)
+		take_end(a);
+	else
+		take_challenge(a, challenge);
+	free(challenge);
+	if (peer != NULL)
+		peer_settle(peer);
+}
 
-		if (ended)
-			take_end(a);
-		else
-			take_challenge(a, challenge);
-		free(challenge);
-		if (peer != NULL)
-			peer_settle(peer);
-	}
+static void
+discard(struct notice *notice)
+{
+	trial_free(trial_of(notice));
 }
 
 struct trial *
@@ -299,6 +194,8 @@ trial_new(struct peer *peer, uint32_t id, enum sasl_mechanism mechanism)
 		return NULL;
 	}
 	a->handover = peer_handover(peer);
+	a->notice.take = take;
+	a->notice.discard = discard;
 	a->peer = peer;
 	a->id = id;
 	a->mechanism = mechanism;
@@ -364,10 +261,10 @@ void
 trial_respond(struct trial *a, const char *message, size_t len)
 {
 	(void)hand_over(a);
-	(void)pthread_mutex_lock(&a->handover->lock);
-	if (!a->ended)
+	handover_lock(a->handover);
+	if (!a->notice.ended)
 		auth_relay_respond(a->relay, message, len);
-	(void)pthread_mutex_unlock(&a->handover->lock);
+	handover_unlock(a->handover);
 }
 
 void
@@ -384,9 +281,9 @@ trial_drop(struct trial *a)
 	}
 	if (a->timer != NULL)
 		(void)evtimer_del(a->timer);
-	(void)pthread_mutex_lock(&h->lock);
-	if (a->relay != NULL && !a->ended)
+	handover_lock(h);
+	if (a->relay != NULL && !a->notice.ended)
 		auth_relay_cancel(a->relay);
 	a->relay = NULL;
-	(void)pthread_mutex_unlock(&h->lock);
+	handover_unlock(h);
 }

@@ -11,29 +11,11 @@
 #include "policy/login.h"
 #include "policy/netaddr.h"
 #include "policy/sasl.h"
+#include "service/handover.h"
 
 struct auth_relay;
 struct event;
 struct peer;
-
-/*
- * Brings the gate's answers, which come on any thread, to the loop's thread. It
- * outlives the loop as long as the gate owes an answer.
- */
-struct handover;
-
-/* NULL: no memory or no descriptor. */
-struct handover *handover_new(void);
-/* Readable when there is something to drain. */
-int handover_fd(const struct handover *handover);
-/* Says that this thread is the loop's. Before the first attempt. */
-void handover_enter(struct handover *handover);
-/* Handles what has come, settling the peers concerned: none may be used after
- * it without being looked up again. */
-void handover_drain(struct handover *handover);
-/* Nothing is handled any more; nulls. When the loop has ended and no peer is
- * left. NULL is allowed. */
-void handover_close(struct handover **handover);
 
 /* Whose turn is it? */
 enum trial_step {
@@ -47,7 +29,6 @@ enum trial_step {
  * handover until the gate has answered. */
 struct trial {
 	TAILQ_ENTRY(trial) link; /* the peer's */
-	STAILQ_ENTRY(trial) news;
 	struct handover *handover;
 	struct peer *peer; /* NULL: gone */
 	uint32_t id;
@@ -61,8 +42,7 @@ struct trial {
 	char name[LOGIN_MAX + 1]; /* LOGIN's first answer; ends in no NUL */
 	size_t name_len;
 	/* under the handover's lock */
-	bool queued;
-	bool ended;
+	struct notice notice;
 	char *challenge;
 	struct auth_answer answer;
 };

@@ -79,8 +79,8 @@ check_rows(const struct row *rows, size_t count, bool good)
 #define LISTEN_ALLOWED                                                    \
  "; allowed: unix:PATH | inet:PORT@HOST | inet6:PORT@HOST, loopback; it " \
  "must be given"
-#define CLEAR_TEXT(host)                                                     \
- "would let passwords cross the network in clear text, for " host " is not " \
+#define CLEAR_TEXT(host)                                       \
+ "would cross the network in clear text, for " host " is not " \
  "loopback" LISTEN_ALLOWED
 #define LONG_27 "abcdefghijklmnopqrstuvwxyz/"
 #define PASS_ALLOWED \
@@ -299,7 +299,82 @@ a_mistake_in_what_hangs_on_it_is_one_error(void **state)
 	check_rows(other_mistakes, ARRAY_LEN(other_mistakes), false);
 }
 
+#define DELEGATION IMAP "delegation {\n"
+
+static const struct row delegation_mistakes[] = {
+	{ DELEGATION "socket_mode = 0600 }",
+	    "1: error: delegation.listen: it is not given" LISTEN_ALLOWED },
+	{ DELEGATION "listen = \"inet:4190@192.0.2.1\" }",
+	    "2: error: delegation.listen: \"inet:4190@192.0.2.1\" " CLEAR_TEXT(
+		"192.0.2.1") },
+	{ DELEGATION "listen = \"fd:3\" }",
+	    "2: error: delegation.listen: \"fd:3\" is a socket that somebody "
+	    "else has made" LISTEN_ALLOWED },
+	{ DELEGATION "listen = \"unix:/run/postern//milter.sock\" }",
+	    "2: error: delegation.listen: \"unix:/run/postern//milter.sock\" "
+	    "is the milter's own socket (listen)" LISTEN_ALLOWED },
+	{ DELEGATION "listen = \"unix:/s\" }\n"
+		     "sasl \"b\" { listen = "
+		     "\"unix:/s\" }",
+	    "2: error: delegation.listen: \"unix:/s\" is the socket of sasl "
+	    "\"b\" too" LISTEN_ALLOWED },
+	{ DELEGATION "listen = \"unix:/s\" socket_mode = 0999 }",
+	    "2: error: delegation.socket_mode: \"0999\" is no file mode in "
+	    "octal; allowed: three octal digits after a 0" },
+	{ DELEGATION "listen = \"unix:/s\" socket_group = \"a b\" }",
+	    "2: error: delegation.socket_group: \"a b\" is no name of a user "
+	    "or group; allowed: a group name, or empty to leave the group "
+	    "alone" },
+	{ DELEGATION "listen = \"unix:/s\" count = true }",
+	    "2: error: delegation.count: there is no such option; "
+	    "postern.conf(5) has them all" },
+};
+
+static void
+a_mistake_in_the_delegation_section_is_one_error(void **state)
+{
+	(void)state;
+	check_rows(delegation_mistakes, ARRAY_LEN(delegation_mistakes), false);
+}
+
+static void
+the_delegation_section_says_where_and_for_whom(void **state)
+{
+	struct conf_report report;
+	struct conf *conf;
+
+	(void)state;
+	conf = load(IMAP "socket_mode = 0600 socket_group = mail\n"
+			 "delegation { listen = \"unix:/d\" }",
+	    &report);
+	assert_non_null(conf);
+	assert_string_equal(conf->delegation.listen, "unix:/d");
+	assert_int_equal(conf->delegation.socket_mode, 0600);
+	assert_string_equal(conf->delegation.socket_group, "mail");
+	conf_free(&conf);
+	conf_report_clear(&report);
+	conf = load(IMAP "delegation { listen = \"inet6:1@::1\" "
+			 "socket_mode = 0640 socket_group = \"\" }",
+	    &report);
+	assert_non_null(conf);
+	assert_string_equal(conf->delegation.listen, "inet6:1@::1");
+	assert_int_equal(conf->delegation.socket_mode, 0640);
+	assert_string_equal(conf->delegation.socket_group, "");
+	conf_free(&conf);
+	conf_report_clear(&report);
+	conf = load(IMAP, &report);
+	assert_non_null(conf);
+	assert_null(conf->delegation.listen);
+	conf_free(&conf);
+	conf_report_clear(&report);
+}
+
 static const struct row fine[] = {
+	{ DELEGATION "listen = \"unix:/s\"\nsocket_mode = 0666 }",
+	    "3: warning: delegation.socket_mode: 0666 lets everybody on this "
+	    "host ask who may send what, and say for any client" },
+	{ DELEGATION "listen = \"inet:1@localhost\" socket_mode = 0666 }",
+	    NULL },
 	/* warnings */
 	{ INTERNAL "imap \"a\" { url = \"imaps://h\"\nverify = session }",
 	    "2: warning: imap.verify: session alone and no sasl section: no "
@@ -554,6 +629,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_mistake_in_a_sasl_section_is_one_error),
 		cmocka_unit_test(a_mistake_in_what_hangs_on_it_is_one_error),
+		cmocka_unit_test(
+		    a_mistake_in_the_delegation_section_is_one_error),
+		cmocka_unit_test(
+		    the_delegation_section_says_where_and_for_whom),
 		cmocka_unit_test(a_warning_is_the_only_line),
 		cmocka_unit_test(
 		    all_mistakes_of_a_section_are_reported_in_one_run),
