@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "policy/text.h"
+
 #define BUCKETS 65536 /* a power of two */
 
 /* What a hash stands for; part of what is hashed. */
@@ -127,6 +129,21 @@ prefix_octets(enum kind kind, const struct netaddr *addr)
 	return 0;
 }
 
+/* Upper and lower case are one account to most servers, and whoever guesses
+ * would have as many counts as there are spellings. To be spared is a favour:
+ * that stays with the spelling that succeeded. */
+static size_t
+put_login(enum kind kind, const struct login *login, unsigned char *text)
+{
+	size_t len = strnlen(login->text, LOGIN_MAX);
+
+	for (size_t i = 0; i < len; i++)
+		text[i] = (unsigned char)(kind == KIND_LOGIN
+			? text_lower(login->text[i])
+			: login->text[i]);
+	return len;
+}
+
 /* addr and login: NULL when they are no part of this kind. */
 static uint64_t
 key_id(const struct guess *guess, enum kind kind, const struct netaddr *addr,
@@ -143,12 +160,8 @@ key_id(const struct guess *guess, enum kind kind, const struct netaddr *addr,
 		memcpy(text + len, addr->octets, octets);
 		len += octets;
 	}
-	if (login != NULL) {
-		size_t octets = strnlen(login->text, LOGIN_MAX);
-
-		memcpy(text + len, login->text, octets);
-		len += octets;
-	}
+	if (login != NULL)
+		len += put_login(kind, login, text + len);
 	return sip_hash(guess->key, text, len);
 }
 

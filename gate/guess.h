@@ -15,9 +15,10 @@
 /*
  * Counts wrong passwords: how many *different* ones (one phone that repeats an
  * old password is one) within a window, per client address (IPv4 /32, IPv6
- * /64), per network (/24, /48) and per login. A login is spared from where it
- * succeeded lately. In memory, bounded: what was not touched for longest is
- * forgotten first. Locked; any thread. Times are CLOCK_MONOTONIC milliseconds.
+ * /64), per network (/24, /48) and per login, in whatever case it is written. A
+ * login is spared from where it succeeded lately. In memory, bounded: what was
+ * not touched for longest is forgotten first. Locked; any thread. Times are
+ * CLOCK_MONOTONIC milliseconds.
  */
 struct guess;
 

@@ -167,6 +167,37 @@ a_slow_distributed_guess_is_held_by_the_login(void **state)
 }
 
 static void
+a_login_is_one_in_any_case(void **state)
+{
+	struct world w;
+	char name[] = "victimuser", from[32], password[16];
+
+	(void)state;
+	begin(&w);
+	for (unsigned int i = 0; i < 200; i++) {
+		for (unsigned int k = 0; k < 8; k++)
+			name[k] = (char)((i >> k & 1) != 0 ? name[k] & ~0x20
+							   : name[k] | 0x20);
+		(void)snprintf(from, sizeof(from), "20.0.%u.9", i);
+		(void)snprintf(password, sizeof(password), "pw%u", i);
+		(void)try_wrong(&w, from, name, password);
+	}
+	if (w.asked != 30)
+		fail_msg("IMAP was asked %u times, want 30", w.asked);
+	/* whoever is spared under one spelling is not under another: it may be
+	 * somebody else's */
+	begin(&w);
+	expect("one", try_right(&w, "198.51.100.7", "Alice"), GUESS_WITHIN);
+	for (unsigned int i = 0; i < 30; i++) {
+		(void)snprintf(password, sizeof(password), "pw%u", i);
+		(void)try_wrong(&w, "198.51.100.7", "alice", password);
+	}
+	expect("the other", try_wrong(&w, "198.51.100.7", "alice", "x"),
+	    GUESS_PER_ADDRESS);
+	expect("one", try_right(&w, "198.51.100.7", "Alice"), GUESS_WITHIN);
+}
+
+static void
 a_spray_is_held_by_the_address(void **state)
 {
 	struct world w;
@@ -520,6 +551,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_slow_distributed_guess_is_held_by_the_login),
+		cmocka_unit_test(a_login_is_one_in_any_case),
 		cmocka_unit_test(a_spray_is_held_by_the_address),
 		cmocka_unit_test(
 		    a_spread_over_a_network_is_held_by_the_network),
