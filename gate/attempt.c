@@ -138,11 +138,11 @@ format_login(const struct login *login, char text_r[LOGIN_MAX + 1])
 	size_t i;
 
 	for (i = 0; login->text[i] != '\0'; i++) {
-		unsigned char c = (unsigned char)login->text[i];
+		char c = login->text[i];
 
-		text_r[i] = c <= 0x20 || c >= 0x7f || c == '"' || c == '\\'
-		    ? '?'
-		    : (char)c;
+		if (c <= 0x20 || c >= 0x7f || c == '"' || c == '\\')
+			c = '?';
+		text_r[i] = c;
 	}
 	text_r[i] = '\0';
 }

@@ -391,8 +391,8 @@ rules_ask(const struct rules *rules, const struct rules_question *q,
 		trail.imap = imap->name;
 	if (!rules_would_ask(rules, q->login))
 		identity = IDENTITY_REFUSED;
-	for (size_t i = 0; i < VERIFY_SOURCES && !is_final(identity) &&
-	     imap->verify[i] != VERIFY_NONE;
+	for (size_t i = 0; imap != NULL && i < VERIFY_SOURCES &&
+	     !is_final(identity) && imap->verify[i] != VERIFY_NONE;
 	     i++) {
 		identity = ask_source(rules, imap->verify[i], q);
 		undecided = undecided || identity == IDENTITY_UNKNOWN;

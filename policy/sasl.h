@@ -27,7 +27,7 @@ enum sasl_mechanism {
 #define SASL_BIT(mechanism) (1u << (mechanism))
 /* A SASL message in base64, at most (RFC 4954, 4 wants 12288). */
 #define SASL_TEXT_MAX     12288
-#define SASL_MESSAGE_MAX  (SASL_TEXT_MAX / 4 * 3)
+#define SASL_MESSAGE_MAX  ((size_t)SASL_TEXT_MAX / 4 * 3)
 #define SASL_PASSWORD_MAX 1024
 
 /* "PLAIN", ...; "" for SASL_NONE. */
