@@ -323,6 +323,8 @@ load_all(struct loader *l)
 	load_identity(l);
 	load_sasls(l);
 	load_delegation(l);
+	load_leases(l);
+	load_http(l);
 	load_guessing(l);
 	load_senders(l);
 	load_recipients(l);
@@ -381,6 +383,8 @@ conf_load(const char *file, struct conf_report *report)
 bool
 conf_needs_store(const struct conf *conf)
 {
+	if (conf->policy.switches.leases == LEASES_ON)
+		return true;
 	for (size_t i = 0; conf->sasl_count > 0 && i < conf->imap_count; i++) {
 		for (size_t k = 0; k < VERIFY_SOURCES; k++) {
 			if (conf->imaps[i].verify[k] == VERIFY_SESSION)
@@ -440,6 +444,9 @@ conf_free(struct conf **conf)
 	free(c->sasls);
 	free(c->delegation.listen);
 	free(c->delegation.socket_group);
+	free(c->http.listen);
+	free(c->http.socket_group);
+	files_wipe(&c->http.secret);
 	free(c->store_url);
 	free(c);
 	*conf = NULL;

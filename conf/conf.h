@@ -70,6 +70,14 @@ struct conf_delegation {
 	char *socket_group;
 };
 
+/* The `http` section. */
+struct conf_http {
+	char *listen; /* unix:PATH, inet:PORT@HOST, ...; NULL: no section */
+	unsigned int socket_mode;
+	char *socket_group;
+	char *secret; /* "" for none; wiped on free */
+};
+
 /* `N/duration`: N within any such time. */
 struct conf_rate {
 	unsigned int count;
@@ -107,10 +115,12 @@ struct conf {
 	size_t sasl_count;
 	struct conf_delegation delegation;
 	struct conf_guessing guessing;
+	uint64_t lease_ttl_ms; /* the other settings are the policy's */
+	struct conf_http http;
 	char *store_url; /* "lmdb:" (in state_dir) or "lmdb:DIR" */
 };
 
-/* Are session proofs written or looked at? Then a store is needed. */
+/* Are session proofs or leases written or looked at? Then a store is needed. */
 bool conf_needs_store(const struct conf *conf);
 
 /* What is wrong with a configuration: "FILE:LINE: error: OPTION: TEXT" or

@@ -88,6 +88,19 @@ void load_socket(struct loader *l, const struct block *b,
     const struct socket_options *options, char **listen_r, unsigned int *mode_r,
     char **group_r);
 
+/* The mode and group of load_socket() alone; listen as it was given, or NULL.
+ */
+void load_access(struct loader *l, const struct block *b,
+    const struct socket_options *options, const char *listen,
+    unsigned int *mode_r, char **group_r);
+/* An error if a section that was read before has this socket. */
+void load_refuse_shared(struct loader *l, unsigned int line, enum option option,
+    const char *listen);
+
+/* Reads `leases` and `http`, after all other sockets (leases.c). */
+void load_leases(struct loader *l);
+void load_http(struct loader *l);
+
 /* Reads the `delegation` section, after the `sasl` sections (sockets.c). */
 void load_delegation(struct loader *l);
 

@@ -20,6 +20,8 @@
 	X(IDENTITY,   "identity",   false) \
 	X(SASL,       "sasl",       true)  \
 	X(DELEGATION, "delegation", false) \
+	X(LEASES,     "leases",     false) \
+	X(HTTP,       "http",       false) \
 	X(GUESSING,   "guessing",   false) \
 	X(SENDERS,    "senders",    false) \
 	X(RECIPIENTS, "recipients", false) \
@@ -86,6 +88,14 @@
 	X(DELEGATION, DELEGATION_LISTEN, "listen", STRING, "", 1, 300, "unix:PATH | inet:PORT@HOST | inet6:PORT@HOST, loopback; it must be given") \
 	X(DELEGATION, DELEGATION_SOCKET_MODE, "socket_mode", STRING, OPTION_INHERITED, 1, 4, "three octal digits after a 0") \
 	X(DELEGATION, DELEGATION_SOCKET_GROUP, "socket_group", STRING, OPTION_INHERITED, 0, 255, "a group name, or empty to leave the group alone") \
+	X(LEASES, LEASES_ENABLED, "enabled", WORD, "false", 0, 0, "false | true") \
+	X(LEASES, LEASES_TTL, "ttl", DURATION, "20m", 1000, 86400000, "") \
+	X(LEASES, LEASES_REQUIRE_TLS, "require_tls", WORD, "true", 0, 0, "false | true") \
+	X(LEASES, LEASES_EXCEPT, "except", LIST, "", 1, 255, "networks ADDRESS or ADDRESS/PREFIX, or with ! before them") \
+	X(HTTP, HTTP_LISTEN, "listen", STRING, "127.0.0.1:8025", 1, 300, "ADDRESS:PORT | [ADDRESS]:PORT | unix:PATH") \
+	X(HTTP, HTTP_SOCKET_MODE, "socket_mode", STRING, OPTION_INHERITED, 1, 4, "three octal digits after a 0") \
+	X(HTTP, HTTP_SOCKET_GROUP, "socket_group", STRING, OPTION_INHERITED, 0, 255, "a group name, or empty to leave the group alone") \
+	X(HTTP, HTTP_SECRET_FILE, "secret_file", STRING, "", 0, 4000, "an absolute path, or empty") \
 	X(GUESSING, GUESSING_PER_ADDRESS, "per_address", RATE, "20/10m", 1, 10000, "") \
 	X(GUESSING, GUESSING_PER_NETWORK, "per_network", RATE, "60/10m", 1, 10000, "") \
 	X(GUESSING, GUESSING_PER_LOGIN, "per_login", RATE, "30/1h", 1, 10000, "") \

@@ -42,9 +42,12 @@ find_other(const struct conf *conf, const char *listen, char reason_r[128])
 			(void)snprintf(reason_r, 128,
 			    "is the socket of sasl \"%.80s\" too", s->name);
 	}
+	if (conf->delegation.listen != NULL &&
+	    same_socket(conf->delegation.listen, listen))
+		(void)snprintf(reason_r, 128, "is delegation.listen too");
 }
 
-static void
+void
 load_refuse_shared(struct loader *l, unsigned int line, enum option option,
     const char *listen)
 {
@@ -106,7 +109,7 @@ load_group(struct loader *l, const struct block *b, enum option option,
 	}
 }
 
-static void
+void
 load_access(struct loader *l, const struct block *b,
     const struct socket_options *o, const char *listen, unsigned int *mode_r,
     char **group_r)

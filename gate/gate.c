@@ -28,6 +28,8 @@ struct gate {
 	const struct auth_engine *auth_engine;
 	gate_ask_fn *ask;
 	void *ask_arg;
+	gate_leases_fn *leases;
+	void *leases_arg;
 	uint32_t id_key;
 	atomic_uint id_next;
 };
@@ -44,6 +46,14 @@ ask_sources(void *arg, const struct rules *rules, const struct login *login,
 	};
 
 	return rules_ask(rules, &question, NULL);
+}
+
+static int
+look_up_leases(void *arg, const struct rules *rules, const struct netaddr *peer,
+    struct login logins_r[LEASE_HOLDERS_MAX])
+{
+	return lease_holders(gate_store(arg), &rules->conf->policy, peer,
+	    gate_wall_ms(), logins_r);
 }
 
 struct gate *
@@ -69,6 +79,8 @@ gate_new(struct rules *rules, struct log *log)
 	gate->log = log;
 	gate->ask = ask_sources;
 	gate->ask_arg = gate;
+	gate->leases = look_up_leases;
+	gate->leases_arg = gate;
 	if (getrandom(&gate->id_key, sizeof(gate->id_key), 0) < 0)
 		gate->id_key = (uint32_t)gate_clock_us();
 	return gate;
@@ -132,6 +144,52 @@ gate_ask(const struct gate *gate, const struct rules *rules,
     const struct login *login, const struct netaddr *peer)
 {
 	return gate->ask(gate->ask_arg, rules, login, peer);
+}
+
+void
+gate_set_leases(struct gate *gate, gate_leases_fn *leases, void *arg)
+{
+	gate->leases = leases;
+	gate->leases_arg = arg;
+}
+
+int
+gate_leases(const struct gate *gate, const struct rules *rules,
+    const struct netaddr *peer, struct login logins_r[LEASE_HOLDERS_MAX])
+{
+	return gate->leases(gate->leases_arg, rules, peer, logins_r);
+}
+
+static void
+log_lease(struct gate *gate, const struct store_lease *lease, uint64_t ttl_ms)
+{
+	char client[NETADDR_TEXT_MAX];
+	unsigned int left_out;
+
+	if (gate->log == NULL ||
+	    !repeats_allow(gate->repeats, &lease->addr, REASON_LEASE,
+		gate_clock_us() / 1000, &left_out))
+		return;
+	netaddr_format(&lease->addr, client);
+	/* last what a stranger could have chosen */
+	log_event(gate->log, LOG_LEVEL_INFO,
+	    "lease given: client=%s source=%s ttl=%ju login=%s", client,
+	    lease->source, (uintmax_t)ttl_ms / 1000, lease->login.text);
+}
+
+enum lease_given
+gate_lease_give(struct gate *gate, const struct lease_login *login,
+    const char **why_r)
+{
+	struct rules *rules = gate_rules_ref(gate);
+	struct store_lease lease;
+	enum lease_given given = lease_give(gate_store(gate), rules, login,
+	    gate_wall_ms(), &lease, why_r);
+
+	if (given == LEASE_GIVEN)
+		log_lease(gate, &lease, rules->conf->lease_ttl_ms);
+	gate_rules_unref(gate, rules);
+	return given;
 }
 
 static void

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "gate/guess.h"
+#include "gate/lease.h"
 #include "gate/log.h"
 #include "gate/repeat.h"
 #include "gate/reply.h"
@@ -40,6 +41,21 @@ void gate_set_ask(struct gate *gate, gate_ask_fn *ask, void *arg);
 /* Is the login that a client at this address presents a live account? */
 enum identity gate_ask(const struct gate *gate, const struct rules *rules,
     const struct login *login, const struct netaddr *peer);
+
+/* Likewise, for leases; see lease_holders(). */
+typedef int gate_leases_fn(void *arg, const struct rules *rules,
+    const struct netaddr *peer, struct login logins_r[LEASE_HOLDERS_MAX]);
+void gate_set_leases(struct gate *gate, gate_leases_fn *leases, void *arg);
+/* Who holds a lease at this address? How many; -1: cannot tell. */
+int gate_leases(const struct gate *gate, const struct rules *rules,
+    const struct netaddr *peer, struct login logins_r[LEASE_HOLDERS_MAX]);
+
+/*
+ * A door was told of a login at IMAP: gives the lease that it is good for, and
+ * logs it. why_r: as lease_give(). Any thread; never waits.
+ */
+enum lease_given gate_lease_give(struct gate *gate,
+    const struct lease_login *login, const char **why_r);
 
 /* The rules in force, with a reference to give back. Any thread. */
 struct rules *gate_rules_ref(struct gate *gate);

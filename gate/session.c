@@ -23,6 +23,7 @@ struct transaction {
 	struct facts facts;
 	struct login login;
 	struct path sender;
+	struct path resolved;  /* {mail_addr}; PATH_UNKNOWN: not told */
 	struct path recipient; /* the latest */
 	char *from;            /* as typed, for the log */
 	char *login_text;      /* canonical, or what was presented */
@@ -209,6 +210,35 @@ fetch_guessing(struct session *s)
 	    : GUESSING_OVER;
 }
 
+static const struct path *
+told_path(const struct path *path)
+{
+	return path->form == PATH_UNKNOWN ? NULL : path;
+}
+
+/* The holder to whom the sender belongs becomes the transaction's login: for
+ * the log, and for whatever is counted. */
+static void
+fetch_lease(struct session *s)
+{
+	struct login holders[LEASE_HOLDERS_MAX];
+	struct transaction *tx = s->tx;
+	int count = gate_leases(s->gate, s->rules, &s->peer, holders);
+
+	tx->facts.lease = LEASE_UNKNOWN;
+	if (count < 0)
+		return;
+	classify_lease(&s->rules->conf->policy, &tx->sender,
+	    told_path(&tx->resolved), holders, (size_t)count, &tx->login,
+	    &tx->facts);
+	if (tx->login.text[0] == '\0')
+		return;
+	free(tx->login_text);
+	tx->login_text = strdup(tx->login.text);
+	if (tx->login_text == NULL) /* nobody would know whose it was */
+		tx->facts.lease = LEASE_UNKNOWN;
+}
+
 static struct decision
 judge_mail(struct session *s)
 {
@@ -219,6 +249,10 @@ judge_mail(struct session *s)
 	d = decide_mail(sw, &s->tx->facts);
 	if (d.verdict == VERDICT_NEED && d.need == FACT_IDENTITY) {
 		fetch_identity(s);
+		d = decide_mail(sw, &s->tx->facts);
+	}
+	if (d.verdict == VERDICT_NEED && d.need == FACT_LEASE) {
+		fetch_lease(s);
 		d = decide_mail(sw, &s->tx->facts);
 	}
 	if (d.verdict == VERDICT_NEED)
@@ -267,7 +301,6 @@ begin_transaction(struct session *s, const struct mail_event *event)
 {
 	const struct policy *policy = &s->rules->conf->policy;
 	struct transaction *tx = calloc(1, sizeof(*tx));
-	struct path resolved = { 0 };
 
 	if (tx == NULL)
 		return -1;
@@ -282,10 +315,9 @@ begin_transaction(struct session *s, const struct mail_event *event)
 	    &tx->sender);
 	if (event->resolved != NULL && *event->resolved != '\0')
 		path_parse_mailbox(event->resolved, strlen(event->resolved),
-		    &resolved);
-	classify_sender(policy, &tx->sender,
-	    resolved.form == PATH_UNKNOWN ? NULL : &resolved, &tx->login,
-	    &tx->facts);
+		    &tx->resolved);
+	classify_sender(policy, &tx->sender, told_path(&tx->resolved),
+	    &tx->login, &tx->facts);
 	if (copy_texts(tx, event) != 0) {
 		session_reset(s);
 		return -1;
@@ -340,8 +372,7 @@ session_rcpt(struct session *s, const struct rcpt_event *event,
 	if (event->resolved != NULL && *event->resolved != '\0')
 		path_parse_mailbox(event->resolved, strlen(event->resolved),
 		    &resolved);
-	classify_recipient(policy, &tx->recipient,
-	    resolved.form == PATH_UNKNOWN ? NULL : &resolved,
+	classify_recipient(policy, &tx->recipient, told_path(&resolved),
 	    event->resolved_host, &tx->facts);
 	d = decide_rcpt(&policy->switches, &tx->facts);
 	if (d.verdict == VERDICT_NEED) /* MAIL was not judged: never so */

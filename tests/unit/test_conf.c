@@ -103,8 +103,8 @@ static const struct {
 	{ "tls {\nmin_bit = 1 }",
 	    "2: error: tls.min_bit: there is no such option; did you mean "
 	    "min_bits?" },
-	{ "leases { enabled = true except = {\"a\"} }",
-	    "1: error: leases: there is no such option; postern.conf(5) has "
+	{ "fancies { enabled = true except = {\"a\"} }",
+	    "1: error: fancies: there is no such option; postern.conf(5) has "
 	    "them all" },
 	{ "recipients { max = 0 }",
 	    "1: error: recipients.max: there is no such option; "
@@ -349,7 +349,7 @@ what_is_skipped_has_to_end_too(void **state)
 	struct conf_report report;
 
 	(void)state;
-	assert_null(load("leases {\n { }\n", &report));
+	assert_null(load("fancies {\n { }\n", &report));
 	assert_int_equal(report.errors, 2);
 	assert_true(reported(&report,
 	    "t:1: error: syntax: the { on this line is never closed; is the "
