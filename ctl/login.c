@@ -177,6 +177,12 @@ say_route(struct trial *t)
 			     "refused unasked\n");
 		return false;
 	}
+	if (route_is_ambiguous(&t->login)) {
+		(void)printf("imap       %s: the login has more than one @; "
+			     "refused unasked\n",
+		    t->imap->name);
+		return false;
+	}
 	if (route_is_master(t->imap->master_separator, &t->login)) {
 		(void)printf("imap       %s: the login contains "
 			     "master_separator \"%s\"; refused unasked\n",

@@ -317,7 +317,8 @@ rules_would_ask(const struct rules *rules, const struct login *login)
 {
 	const struct conf_imap *imap = imap_of(rules, login);
 
-	return imap != NULL && !route_is_master(imap->master_separator, login);
+	return imap != NULL && !route_is_ambiguous(login) &&
+	    !route_is_master(imap->master_separator, login);
 }
 
 /* Without a door of its own, postern has seen nobody. */

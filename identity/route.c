@@ -22,6 +22,12 @@ route_matches(const char *const *domains, size_t count,
 }
 
 bool
+route_is_ambiguous(const struct login *login)
+{
+	return strchr(login->text, '@') != strrchr(login->text, '@');
+}
+
+bool
 route_is_master(const char *separator, const struct login *login)
 {
 	return *separator != '\0' && strstr(login->text, separator) != NULL;

@@ -177,7 +177,8 @@ identity_verify(struct identity_engine *engine,
 	struct backend *b = engine_backend(engine, q->login);
 	struct identity_verdict verdict = { .identity = IDENTITY_UNKNOWN };
 
-	if (b == NULL || route_is_master(b->master_separator, q->login) ||
+	if (b == NULL || route_is_ambiguous(q->login) ||
+	    route_is_master(b->master_separator, q->login) ||
 	    !sasl_password_fits(q->password, q->len))
 		verdict.identity = IDENTITY_REFUSED;
 	else if (ask(b, q, done, arg, &verdict))

@@ -448,6 +448,11 @@ sasl_login(const char *authcid, size_t authcid_len, const char *authzid,
 
 	if (login_normalise(authcid, authcid_len, realm, login_r) != 0)
 		return -1;
+	/* "alice@one@two": whose account that is, servers do not agree */
+	if (strchr(login_r->text, '@') != strrchr(login_r->text, '@')) {
+		login_r->text[0] = '\0';
+		return -1;
+	}
 	if (authzid_len == 0 ||
 	    (login_normalise(authzid, authzid_len, realm, &other) == 0 &&
 		strcmp(other.text, login_r->text) == 0))

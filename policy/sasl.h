@@ -82,8 +82,9 @@ int sasl_stated_identity(enum sasl_mechanism mechanism, const char *message,
 
 /*
  * Both are logins as the client spelled them; authzid of length 0 is none. The
- * login is the normalised authcid. -1 when it cannot be normalised, or when the
- * authzid is another one (RFC 4616, 2: acting for others is not served).
+ * login is the normalised authcid. -1 when it cannot be normalised, has more
+ * than one '@', or when the authzid is another one (RFC 4616, 2: acting for
+ * others is not served).
  */
 int sasl_login(const char *authcid, size_t authcid_len, const char *authzid,
     size_t authzid_len, const char *realm, struct login *login_r);

@@ -563,6 +563,9 @@ test_login(void **state)
 		{ TEXT("\xff"), TEXT("\xff"), "example.org", NO },
 		{ TEXT("al\0ice"), TEXT(""), "example.org", NO },
 		{ TEXT(A255 "a"), TEXT(""), NULL, NO },
+		{ TEXT("alice@other.example@example.org"), TEXT(""), NULL, NO },
+		{ TEXT("alice@@example.org"), TEXT(""), NULL, NO },
+		{ TEXT("@alice@example.org"), TEXT(""), "example.org", NO },
 	};
 
 	(void)state;
