@@ -163,10 +163,6 @@ check_strangers(struct loader *l, const struct block *b,
 
 	if (http->listen == NULL || http->secret == NULL)
 		return;
-	if (l->conf->policy.switches.leases != LEASES_ON)
-		report_warning(&l->r, b->line, "http",
-		    "leases.enabled is false: what is reported there has no "
-		    "effect");
 	if (*http->secret != '\0' || strncmp(http->listen, "unix:", 5) == 0)
 		return;
 	if (value_listen_local(http->listen, &unused) != 0)

@@ -10,7 +10,7 @@ srcdir=${srcdir:-.}
 print=${PRINT_OPTIONS:-tests/unit/print_options}
 page=$srcdir/doc/postern.conf.5
 sample=$srcdir/contrib/postern.conf.sample
-by_site=' internal local_domains listener.role auth.realm imap.url sasl.listen delegation.listen limits.messages limits.recipients limits.bytes limits.addresses limits.bad_recipients limits.senders limits.key limits.local limits.action contain.command '
+by_site=' internal local_domains listener.role auth.realm imap.url sasl.listen delegation.listen http.secret_file limits.messages limits.recipients limits.bytes limits.addresses limits.bad_recipients limits.senders limits.key limits.local limits.action contain.command '
 
 dir=$(mktemp -d) || exit 99
 trap 'rm -rf "$dir"' EXIT
