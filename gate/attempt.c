@@ -84,7 +84,8 @@ is_over_limit(const struct attempt *attempt)
 {
 	return guess_over(gate_guess(attempt->gate),
 		   &attempt->rules->conf->guessing, &attempt->addr,
-		   &attempt->login, gate_clock_us() / 1000) != GUESS_WITHIN;
+		   &attempt->login, &attempt->account,
+		   gate_clock_us() / 1000) != GUESS_WITHIN;
 }
 
 bool
@@ -100,6 +101,7 @@ attempt_take_login(struct attempt *attempt, const char *authcid,
 		*reason_r = REASON_IDENTITY_REFUSED;
 		return false;
 	}
+	rules_account(attempt->rules, &attempt->login, &attempt->account);
 	if (is_over_limit(attempt)) {
 		*reason_r = REASON_GUESSING;
 		return false;
@@ -296,7 +298,8 @@ count_failure(struct attempt *attempt)
 		return;
 	report_limit(attempt,
 	    guess_failed(gate_guess(attempt->gate), limits, &attempt->addr,
-		&attempt->login, attempt->tag, gate_clock_us() / 1000));
+		&attempt->login, &attempt->account, attempt->tag,
+		gate_clock_us() / 1000));
 }
 
 void

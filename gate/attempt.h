@@ -14,8 +14,9 @@ struct attempt {
 	struct netaddr addr;
 	struct facts facts; /* the zone */
 	bool secured;
-	char service[64];   /* for the log */
-	struct login login; /* empty until it is known */
+	char service[64];     /* for the log */
+	struct login login;   /* empty until it is known */
+	struct login account; /* what is one to IMAP is one here */
 	/* of this login and what was tried; it says nothing until tagged */
 	unsigned char tag[IDENTITY_TAG_LEN];
 	bool tagged;

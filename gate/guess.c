@@ -447,7 +447,8 @@ client_over(struct guess *guess, const struct conf_guessing *limits,
 
 enum guess_limit
 guess_over(struct guess *guess, const struct conf_guessing *limits,
-    const struct netaddr *addr, const struct login *login, uint64_t now_ms)
+    const struct netaddr *addr, const struct login *login,
+    const struct login *account, uint64_t now_ms)
 {
 	enum guess_limit over = GUESS_WITHIN;
 
@@ -455,7 +456,7 @@ guess_over(struct guess *guess, const struct conf_guessing *limits,
 	if (!is_spared(guess, addr, login, now_ms)) {
 		over = client_over(guess, limits, addr, now_ms);
 		if (over == GUESS_WITHIN &&
-		    is_over(guess, key_id(guess, KIND_LOGIN, NULL, login),
+		    is_over(guess, key_id(guess, KIND_LOGIN, NULL, account),
 			&limits->per_login, now_ms))
 			over = GUESS_PER_LOGIN;
 	}
@@ -479,7 +480,8 @@ guess_client_over(struct guess *guess, const struct conf_guessing *limits,
 enum guess_limit
 guess_failed(struct guess *guess, const struct conf_guessing *limits,
     const struct netaddr *addr, const struct login *login,
-    const unsigned char tag[IDENTITY_TAG_LEN], uint64_t now_ms)
+    const struct login *account, const unsigned char tag[IDENTITY_TAG_LEN],
+    uint64_t now_ms)
 {
 	enum guess_limit reached = GUESS_WITHIN;
 	uint64_t value;
@@ -490,7 +492,7 @@ guess_failed(struct guess *guess, const struct conf_guessing *limits,
 		(void)pthread_mutex_unlock(&guess->lock);
 		return GUESS_WITHIN;
 	}
-	if (count(guess, key_id(guess, KIND_LOGIN, NULL, login), value,
+	if (count(guess, key_id(guess, KIND_LOGIN, NULL, account), value,
 		&limits->per_login, now_ms))
 		reached = GUESS_PER_LOGIN;
 	if (addr->family != NETADDR_NONE) {

@@ -46,10 +46,11 @@ void guess_network(const struct netaddr *addr, char text_r[NET_TEXT_MAX]);
 
 /* Is an attempt at this login from this address (NETADDR_NONE: not known; then
  * only per_login counts, and nobody is spared) over a limit? A spared one never
- * is. */
+ * is. per_login goes by the account: logins that are one to IMAP count as one
+ * here. */
 enum guess_limit guess_over(struct guess *guess,
     const struct conf_guessing *limits, const struct netaddr *addr,
-    const struct login *login, uint64_t now_ms);
+    const struct login *login, const struct login *account, uint64_t now_ms);
 
 /* Is the client, wherever its login is spared, over per_address or
  * per_network? login NULL: it presents none. */
@@ -62,8 +63,8 @@ enum guess_limit guess_client_over(struct guess *guess,
  * or GUESS_WITHIN. Without memory it is not counted. */
 enum guess_limit guess_failed(struct guess *guess,
     const struct conf_guessing *limits, const struct netaddr *addr,
-    const struct login *login, const unsigned char tag[IDENTITY_TAG_LEN],
-    uint64_t now_ms);
+    const struct login *login, const struct login *account,
+    const unsigned char tag[IDENTITY_TAG_LEN], uint64_t now_ms);
 
 /* IMAP verified it. */
 void guess_succeeded(struct guess *guess, const struct conf_guessing *limits,

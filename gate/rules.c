@@ -321,6 +321,23 @@ rules_would_ask(const struct rules *rules, const struct login *login)
 	    !route_is_master(imap->master_separator, login);
 }
 
+void
+rules_account(const struct rules *rules, const struct login *login,
+    struct login *account_r)
+{
+	const struct conf_imap *imap = imap_of(rules, login);
+	char local[LOGIN_MAX + 1];
+	size_t room = sizeof(account_r->text);
+
+	*account_r = *login;
+	if (imap == NULL || imap->login_as != LOGIN_AS_USER)
+		return;
+	/* servers differ by their sections; what is too long is cut */
+	login_local(login, local);
+	if (snprintf(account_r->text, room, "%s@%s", imap->name, local) < 0)
+		*account_r = *login;
+}
+
 /* Without a door of its own, postern has seen nobody. */
 static enum identity
 ask_session(const struct rules *rules, const struct rules_question *q)

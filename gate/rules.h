@@ -69,6 +69,10 @@ struct identity_engine *rules_engine(const struct rules *rules);
 /* The sasl section of this title, or NULL. */
 const struct conf_sasl *rules_sasl(const struct rules *rules,
     const char *title);
+/* The account that IMAP would be asked about: all logins that are one to the
+ * server are one. To compare, not to ask about. */
+void rules_account(const struct rules *rules, const struct login *login,
+    struct login *account_r);
 /* Waits until the engine's self-tests have answers, or ms have passed. */
 bool rules_wait_ready(const struct rules *rules, uint64_t ms);
 

@@ -646,6 +646,29 @@ guesses_are_refused_unasked_and_at_mail(void **state)
 	close_house();
 }
 
+/* login_as = user: to IMAP they are all alice. */
+static void
+one_account_has_one_count_however_it_is_spelled(void **state)
+{
+	char login[32], password[32], from[32];
+
+	(void)state;
+	open_house(site);
+	imap.verdict.identity = IDENTITY_REFUSED;
+	for (unsigned int i = 0; i < 60; i++) {
+		(void)snprintf(login, sizeof(login), "%s@d%u.example",
+		    i % 2 == 0 ? "alice" : "Alice", i);
+		(void)snprintf(password, sizeof(password), "secret%u", i);
+		(void)snprintf(from, sizeof(from), "20.0.%u.1", i);
+		(void)attempt(&(struct try){ .login = login,
+		    .password = password,
+		    .from = from });
+	}
+	if (imap.asked != 30)
+		fail_msg("IMAP was asked %u times, want 30", imap.asked);
+	close_house();
+}
+
 static void
 a_wrong_password_is_one_however_often(void **state)
 {
@@ -1173,6 +1196,8 @@ main(void)
 		cmocka_unit_test(clear_text_is_for_the_house_alone),
 		cmocka_unit_test(a_proof_for_the_login_alone_holds_everywhere),
 		cmocka_unit_test(guesses_are_refused_unasked_and_at_mail),
+		cmocka_unit_test(
+		    one_account_has_one_count_however_it_is_spelled),
 		cmocka_unit_test(a_wrong_password_is_one_however_often),
 		cmocka_unit_test(internal_clients_are_limited_at_auth_only),
 		cmocka_unit_test(a_disabled_account_loses_its_proofs),

@@ -87,13 +87,14 @@ try_wrong(struct world *w, const char *from, const char *whose,
 	struct login login = login_of(whose);
 	unsigned char tag[IDENTITY_TAG_LEN];
 	enum guess_limit over =
-	    guess_over(w->guess, &limits, &addr, &login, w->now_ms);
+	    guess_over(w->guess, &limits, &addr, &login, &login, w->now_ms);
 
 	if (over != GUESS_WITHIN)
 		return over;
 	w->asked++;
 	tag_of(login.text, password, tag);
-	(void)guess_failed(w->guess, &limits, &addr, &login, tag, w->now_ms);
+	(void)guess_failed(w->guess, &limits, &addr, &login, &login, tag,
+	    w->now_ms);
 	return GUESS_WITHIN;
 }
 
@@ -103,7 +104,7 @@ try_right(struct world *w, const char *from, const char *whose)
 	struct netaddr addr = address_of(from);
 	struct login login = login_of(whose);
 	enum guess_limit over =
-	    guess_over(w->guess, &limits, &addr, &login, w->now_ms);
+	    guess_over(w->guess, &limits, &addr, &login, &login, w->now_ms);
 
 	if (over == GUESS_WITHIN)
 		guess_succeeded(w->guess, &limits, &addr, &login, w->now_ms);
@@ -360,12 +361,12 @@ what_is_older_than_the_window_is_forgiven(void **state)
 		(void)snprintf(password, sizeof(password), "pw%u", i);
 		tag_of(login.text, password, tag);
 		expect(password,
-		    guess_failed(w.guess, &limits, &addr, &login, tag,
+		    guess_failed(w.guess, &limits, &addr, &login, &login, tag,
 			w.now_ms),
 		    i < 19 ? GUESS_WITHIN : GUESS_PER_ADDRESS);
 		/* the same again is no news */
 		expect(password,
-		    guess_failed(w.guess, &limits, &addr, &login, tag,
+		    guess_failed(w.guess, &limits, &addr, &login, &login, tag,
 			w.now_ms),
 		    GUESS_WITHIN);
 	}
@@ -434,15 +435,15 @@ memory_has_an_end(void **state)
 		addr = address_of(from);
 		login = login_of(whose);
 		tag_of(whose, "Winter26", tag);
-		(void)guess_failed(w.guess, &limits, &addr, &login, tag,
+		(void)guess_failed(w.guess, &limits, &addr, &login, &login, tag,
 		    w.now_ms);
 		guess_succeeded(w.guess, &limits, &addr, &login, w.now_ms);
 		if (i % 1000 == 0 && i / 1000 < 30) {
 			addr = address_of("-");
 			login = login_of("alice");
 			tag_of(whose, "alice's", tag);
-			(void)guess_failed(w.guess, &limits, &addr, &login, tag,
-			    w.now_ms);
+			(void)guess_failed(w.guess, &limits, &addr, &login,
+			    &login, tag, w.now_ms);
 		}
 		if (i == 40000)
 			expect("alice", try_wrong(&w, "192.0.2.1", "alice", ""),
@@ -480,7 +481,8 @@ wide_limits_do_not_lift_the_bound(void **state)
 			unsigned char tag[IDENTITY_TAG_LEN] = { 0 };
 
 			memcpy(tag, &n, sizeof(n));
-			(void)guess_failed(guess, &wide, &addr, &login, tag, n);
+			(void)guess_failed(guess, &wide, &addr, &login, &login,
+			    tag, n);
 		}
 		guess_measure(guess, &size);
 		if (size.tags > GUESS_TAGS_MAX)
