@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One IMAP service: its queue, its connections, its URLs, its breaker. A check
+ * One IMAP service: its queues, its connections, its URLs, its breaker. A check
  * has one deadline over everything; each URL that is left gets its share of
  * the time that is left. It must never make an answer out of a connection that
  * failed: only a dialogue that ended decides.
@@ -95,6 +95,7 @@ backend_init(struct backend *b, struct identity_engine *engine,
 
 	TAILQ_INIT(&b->queue);
 	TAILQ_INIT(&b->passwords);
+	TAILQ_INIT(&b->relays);
 	TAILQ_INIT(&b->active);
 	b->engine = engine;
 	if (check_options(o, e) != 0 || copy_lists(b, o, e) != 0)
@@ -235,219 +236,22 @@ backend_give_up(struct backend *b)
 }
 
 static void
-give_up_passwords(struct backend *b)
+give_up_list(struct backend *b, struct check_list *list)
 {
 	struct check *check;
 
-	while ((check = TAILQ_FIRST(&b->passwords)) != NULL) {
-		TAILQ_REMOVE(&b->passwords, check, link);
+	while ((check = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, check, link);
 		breaker_neither(&b->password_breaker);
 		check_answer(check, IDENTITY_UNKNOWN);
 	}
 }
 
-static enum identity
-identity_of(enum dialogue_outcome outcome)
+void
+backend_give_up_logins(struct backend *b)
 {
-	switch (outcome) {
-	case DIALOGUE_VERIFIED:
-		return IDENTITY_VERIFIED;
-	case DIALOGUE_REFUSED:
-		return IDENTITY_REFUSED;
-	case DIALOGUE_DISABLED:
-		return IDENTITY_DISABLED;
-	case DIALOGUE_UNDECIDED:
-	case DIALOGUE_CREDENTIAL:
-	case DIALOGUE_BUSY:
-		break;
-	}
-	return IDENTITY_UNKNOWN;
-}
-
-/* Remembers and hands out what the server said. Locked. */
-static void
-settle(struct check *check, enum identity answer)
-{
-	struct backend *b = check->backend;
-	struct identity_engine *engine = b->engine;
-	uint64_t now = engine_now_ms();
-	uint64_t ttl = engine->refused_ttl_ms;
-
-	if (answer == IDENTITY_VERIFIED)
-		ttl = engine->ttl_ms;
-	else if (!b->refusals_trusted)
-		answer = IDENTITY_UNKNOWN;
-	/* An answer got without the mailbox check proves nothing once that
-	 * turned out to be needed. */
-	if (b->mailbox == MAILBOX_UNDECIDED ||
-	    (b->mailbox == MAILBOX_ON && !check->mailbox))
-		answer = IDENTITY_UNKNOWN;
-	if (answer != IDENTITY_UNKNOWN)
-		cache_put(engine->cache, check->login, answer, now + ttl, now);
-	check_answer(check, answer);
-}
-
-enum change { CHANGE_NONE, CHANGE_OPENED, CHANGE_CLOSED };
-
-/* What an outcome says about the service, not the account. Locked. */
-static enum change
-move_breaker(struct backend *b, enum dialogue_outcome outcome, bool probe)
-{
-	bool decided = identity_of(outcome) != IDENTITY_UNKNOWN;
-
-	if (decided)
-		return breaker_success(&b->breaker) ? CHANGE_CLOSED
-						    : CHANGE_NONE;
-	/* A server may rightly have no answer to a made-up name. */
-	if (probe)
-		return CHANGE_NONE;
-	if (outcome == DIALOGUE_BUSY)
-		breaker_neither(&b->breaker);
-	else if (breaker_failure(&b->breaker, engine_now_ms()))
-		return CHANGE_OPENED;
-	return CHANGE_NONE;
-}
-
-static void
-report_undecided(struct backend *b, const struct result *r)
-{
-	if (r->outcome == DIALOGUE_CREDENTIAL)
-		backend_alarm(b, ALARM_CREDENTIAL, IDENTITY_ALARM,
-		    "proxy_user or its password is not accepted, every "
-		    "identity is undecided: %s",
-		    r->why);
-	else
-		backend_alarm(b, ALARM_UNDECIDED, IDENTITY_WARNING,
-		    "an identity is undecided: %s", r->why);
-}
-
-static void
-report_opened(struct backend *b, enum alarm_kind kind, const char *of_what,
-    uint64_t open_ms, const struct result *r)
-{
-	backend_alarm(b, kind, IDENTITY_ALARM,
-	    "no decision%s %d times in a row, not asked for %llu ms: %s",
-	    of_what, BREAKER_FAILURES, (unsigned long long)open_ms, r->why);
-}
-
-/* The next four: the end of a check that is in no list and has no exchange any
- * more. */
-static void
-finish_account(struct check *check, const struct result *r)
-{
-	struct backend *b = check->backend;
-	enum identity answer = identity_of(r->outcome);
-	bool probe = check->probe;
-	enum change change;
-	uint64_t open_ms;
-
-	if (answer == IDENTITY_UNKNOWN &&
-	    (!probe || r->outcome == DIALOGUE_CREDENTIAL))
-		report_undecided(b, r);
-	pthread_mutex_lock(&b->engine->lock);
-	change = move_breaker(b, r->outcome, probe);
-	open_ms = b->breaker.open_ms;
-	if (change == CHANGE_OPENED)
-		backend_give_up(b);
-	if (probe)
-		check_answer(check, IDENTITY_UNKNOWN);
-	else
-		settle(check, answer);
-	pthread_mutex_unlock(&b->engine->lock);
-	if (change == CHANGE_OPENED)
-		report_opened(b, ALARM_BREAKER, "", open_ms, r);
-	if (change == CHANGE_CLOSED)
-		backend_report(b, IDENTITY_INFO, "decides again");
-	if (probe)
-		selftest_answer(b, r);
-	else if (change == CHANGE_CLOSED)
-		selftest_kick(b);
-}
-
-/*
- * What strangers can bring about at will must not stop the passwords of others:
- * an answer that decides nothing, a server that hangs up on a login or delays
- * it (Dovecot does, for whoever guessed before). Only a server that does not
- * even take a login opens this breaker. Locked.
- */
-static enum change
-move_password_breaker(struct backend *b, enum identity answer,
-    const struct result *r)
-{
-	if (answer != IDENTITY_UNKNOWN)
-		return breaker_success(&b->password_breaker) ? CHANGE_CLOSED
-							     : CHANGE_NONE;
-	if (!r->asked || r->answered || r->sent)
-		breaker_neither(&b->password_breaker);
-	else if (breaker_failure(&b->password_breaker, engine_now_ms()))
-		return CHANGE_OPENED;
-	return CHANGE_NONE;
-}
-
-static void
-finish_password(struct check *check, const struct result *r)
-{
-	struct backend *b = check->backend;
-	struct identity_engine *engine = b->engine;
-	enum identity answer = identity_of(r->outcome);
-	uint64_t ttl = answer == IDENTITY_VERIFIED ? engine->ttl_ms
-						   : engine->refused_ttl_ms;
-	enum change change;
-	uint64_t open_ms;
-
-	if (answer == IDENTITY_UNKNOWN)
-		backend_alarm(b, ALARM_UNDECIDED, IDENTITY_WARNING,
-		    "a password is undecided: %s", r->why);
-	pthread_mutex_lock(&engine->lock);
-	change = move_password_breaker(b, answer, r);
-	open_ms = b->password_breaker.open_ms;
-	if (change == CHANGE_OPENED)
-		give_up_passwords(b);
-	if (answer != IDENTITY_VERIFIED && b->canary_refused)
-		answer = IDENTITY_UNKNOWN;
-	remember_put(engine->remember, check->tag, answer, ttl,
-	    engine->grace_ms, engine_now_ms());
-	check_answer(check, answer);
-	pthread_mutex_unlock(&engine->lock);
-	if (change == CHANGE_OPENED)
-		report_opened(b, ALARM_PASSWORD_BREAKER, " about passwords",
-		    open_ms, r);
-	if (change == CHANGE_CLOSED)
-		backend_report(b, IDENTITY_INFO,
-		    "decides about passwords again");
-	check_deliver(engine);
-}
-
-static void
-finish_offers(struct check *check, const struct result *r)
-{
-	struct backend *b = check->backend;
-
-	if (!r->answered)
-		backend_alarm(b, ALARM_UNDECIDED, IDENTITY_WARNING,
-		    "it is not known which mechanisms are offered: %s", r->why);
-	pthread_mutex_lock(&b->engine->lock);
-	check_answer(check, IDENTITY_UNKNOWN);
-	pthread_mutex_unlock(&b->engine->lock);
-	offers_answer(b, r);
-}
-
-static void
-finish(struct check *check, const struct result *r)
-{
-	engine_trace(check->backend->engine, "result: %s (%s)",
-	    identity_name(identity_of(r->outcome)), r->why);
-	switch (check->kind) {
-	case CHECK_ACCOUNT:
-		finish_account(check, r);
-		break;
-	case CHECK_PASSWORD:
-		finish_password(check, r);
-		break;
-	case CHECK_OFFERS:
-		finish_offers(check, r);
-		break;
-	}
+	give_up_list(b, &b->passwords);
+	give_up_list(b, &b->relays);
 }
 
 static void
@@ -460,7 +264,25 @@ leave(struct check *check, const struct result *r)
 	b->active_count--;
 	if (check->kind == CHECK_PASSWORD)
 		b->active_passwords--;
-	finish(check, r);
+	if (check->kind == CHECK_RELAY)
+		b->active_relays--;
+	outcome_take(check, r);
+}
+
+void
+backend_abandon(struct check *check, const struct result *r)
+{
+	struct backend *b = check->backend;
+
+	if (check->exchange != NULL) {
+		leave(check, r);
+		backend_run(b);
+		return;
+	}
+	pthread_mutex_lock(&b->engine->lock);
+	TAILQ_REMOVE(&b->relays, check, link);
+	pthread_mutex_unlock(&b->engine->lock);
+	outcome_take(check, r);
 }
 
 static void attempt(struct check *check);
@@ -477,7 +299,8 @@ attempt_done(void *arg, const char *why)
 		.answered = d->answered,
 		.hung_up = d->hung_up,
 		.asked = true,
-		.sent = d->hung_up || d->state == DIALOGUE_AUTH,
+		.sent = d->hung_up || d->state == DIALOGUE_AUTH ||
+		    (d->aim == DIALOGUE_RELAY && d->listed),
 	};
 
 	if (d->listed)
@@ -488,7 +311,7 @@ attempt_done(void *arg, const char *why)
 		r.outcome = d->outcome;
 		b->first = at;
 		leave(check, &r);
-	} else if (++check->tries < b->endpoint_count &&
+	} else if (!d->begun && ++check->tries < b->endpoint_count &&
 	    engine_now_ms() < check->deadline_ms) {
 		backend_alarm(b, ALARM_FAILOVER, IDENTITY_WARNING,
 		    "the next url is asked: %s", r.why);
@@ -518,23 +341,22 @@ question_of(const struct check *check, const char *account)
 	if (check->kind == CHECK_PASSWORD) {
 		q.aim = DIALOGUE_PASSWORD;
 		q.password = check->password;
-		if (b->forward_client)
-			q.client = check->client;
 	}
+	if (check->kind == CHECK_RELAY)
+		relay_ask(check->relay, &q);
+	if (b->forward_client)
+		q.client = check->client;
 	return q;
 }
 
-/* What the server calls it. */
-static void
-account_of(const struct check *check, char account_r[LOGIN_MAX + 1])
+void
+backend_account(const struct backend *b, const struct login *login,
+    char account_r[LOGIN_MAX + 1])
 {
-	struct login login;
-
-	memcpy(login.text, check->login, sizeof(login.text));
-	if (check->backend->login_as_address)
-		memcpy(account_r, login.text, sizeof(login.text));
+	if (b->login_as_address)
+		memcpy(account_r, login->text, sizeof(login->text));
 	else
-		login_local(&login, account_r);
+		login_local(login, account_r);
 }
 
 /* Asks at the next URL. The check is among the active. */
@@ -547,17 +369,21 @@ attempt(struct check *check)
 	uint64_t now = engine_now_ms();
 	struct result r = { .why = "no connection was free in time" };
 	char account[LOGIN_MAX + 1];
+	struct login login;
 	struct dialogue_question question;
 
-	account_of(check, account);
+	memcpy(login.text, check->login, sizeof(login.text));
+	backend_account(b, &login, account);
 	question = question_of(check, account);
 	if (now < check->deadline_ms) {
 		engine_trace(b->engine, "asking %.200s as %.255s",
 		    b->endpoints[at].name,
-		    check->kind == CHECK_OFFERS ? "nobody" : account);
+		    account[0] == '\0' ? "nobody" : account);
 		check->exchange = exchange_new(b->engine->transport,
 		    &b->endpoints[at], b->ca_file, &question,
 		    (check->deadline_ms - now) / left + 1, attempt_done, check);
+		if (check->kind == CHECK_RELAY && check->exchange != NULL)
+			relay_begun(check->relay);
 		if (check->exchange != NULL)
 			return;
 		(void)snprintf(r.why, sizeof(r.why),
@@ -574,44 +400,89 @@ is_due(const struct backend *b, const struct check *check)
 	    b->mailbox == MAILBOX_ON || b->mailbox == MAILBOX_OFF;
 }
 
-/* The next password that may be asked about. One connection is left to
- * questions about accounts: threads wait for those. Locked. */
+/* The first of those who wait with a login, now that its turn has come. */
 static struct check *
-take_password(struct backend *b)
+take_login(struct backend *b, struct check_list *list, size_t *active)
 {
-	size_t ceiling = b->max_connections;
-	struct check *check = TAILQ_FIRST(&b->passwords);
+	struct check *check = TAILQ_FIRST(list);
 	uint64_t deadline_ms = engine_now_ms() + b->timeout_ms;
 
-	if (b->proxy && ceiling > 1)
-		ceiling--;
-	if (check == NULL || b->active_passwords >= ceiling)
+	if (check == NULL)
 		return NULL;
-	TAILQ_REMOVE(&b->passwords, check, link);
-	b->active_passwords++;
+	TAILQ_REMOVE(list, check, link);
+	++*active;
 	if (check->deadline_ms > deadline_ms)
 		check->deadline_ms = deadline_ms;
 	return check;
 }
 
-/* The next check that may run; those about accounts first. */
+/*
+ * A relay holds its connection while its client thinks: they get one half of
+ * the connections at most, and come first there, so that neither they nor
+ * passwords can take all that the other needs. A single connection is not
+ * shared: it gets a second one beside it. Locked.
+ */
+static struct check *
+take_relay(struct backend *b)
+{
+	size_t ceiling = b->max_connections > 1 ? b->max_connections / 2 : 1;
+
+	if (b->active_relays >= ceiling ||
+	    (b->max_connections > 1 && b->active_count >= b->max_connections))
+		return NULL;
+	return take_login(b, &b->relays, &b->active_relays);
+}
+
+/* So many connections are there for all but relays. */
+static size_t
+ceiling_of_checks(const struct backend *b)
+{
+	return b->max_connections > b->active_relays
+	    ? b->max_connections - b->active_relays
+	    : 1;
+}
+
+/* The next password that may be asked about. One connection is left to
+ * questions about accounts: threads wait for those. Locked. */
+static struct check *
+take_password(struct backend *b)
+{
+	size_t ceiling = ceiling_of_checks(b);
+
+	if (b->proxy && ceiling > 1)
+		ceiling--;
+	if (b->active_passwords >= ceiling)
+		return NULL;
+	return take_login(b, &b->passwords, &b->active_passwords);
+}
+
+/* Those about accounts first. Locked. */
+static struct check *
+take_check(struct backend *b)
+{
+	struct check *check = TAILQ_FIRST(&b->queue);
+
+	if (b->active_count - b->active_relays >= ceiling_of_checks(b))
+		return NULL;
+	if (check == NULL || !is_due(b, check))
+		return take_password(b);
+	TAILQ_REMOVE(&b->queue, check, link);
+	b->queued--;
+	if (check->kind == CHECK_ACCOUNT && !check->probe)
+		check->mailbox = b->mailbox == MAILBOX_ON;
+	return check;
+}
+
+/* The next check that may run. */
 static struct check *
 take(struct backend *b)
 {
 	struct check *check;
 
 	pthread_mutex_lock(&b->engine->lock);
-	check = TAILQ_FIRST(&b->queue);
-	if (check != NULL && !is_due(b, check))
-		check = NULL;
-	if (check != NULL) {
-		TAILQ_REMOVE(&b->queue, check, link);
-		b->queued--;
-		if (check->kind == CHECK_ACCOUNT && !check->probe)
-			check->mailbox = b->mailbox == MAILBOX_ON;
-	} else {
-		check = take_password(b);
-	}
+	check = take_relay(b);
+	if (check == NULL)
+		check = take_check(b);
 	if (check != NULL && !check->probe)
 		check->first = b->first;
 	pthread_mutex_unlock(&b->engine->lock);
@@ -636,51 +507,66 @@ report_graced(struct backend *b)
 	    "not decide");
 }
 
-/* Answers those in the queue who have waited for too long. */
-static void
-drop_late(struct backend *b)
+/* Locked. */
+static bool
+drop_late_of(struct backend *b, struct check_list *list)
 {
 	uint64_t limit_ms = engine_now_ms() + PASSWORD_LEAST_MS;
 	struct check *check;
 	bool late = false;
 
-	pthread_mutex_lock(&b->engine->lock);
-	while ((check = TAILQ_FIRST(&b->passwords)) != NULL &&
+	while ((check = TAILQ_FIRST(list)) != NULL &&
 	    check->deadline_ms <= limit_ms) {
-		TAILQ_REMOVE(&b->passwords, check, link);
+		TAILQ_REMOVE(list, check, link);
 		breaker_neither(&b->password_breaker);
 		check_answer(check, IDENTITY_UNKNOWN);
 		late = true;
 	}
+	return late;
+}
+
+/* Answers those in the queues who have waited for too long. */
+static void
+drop_late(struct backend *b)
+{
+	bool late;
+
+	pthread_mutex_lock(&b->engine->lock);
+	late = drop_late_of(b, &b->passwords);
+	late = drop_late_of(b, &b->relays) || late;
 	pthread_mutex_unlock(&b->engine->lock);
 	if (!late)
 		return;
 	backend_alarm(b, ALARM_UNDECIDED, IDENTITY_WARNING,
-	    "a password is undecided: no connection was free in time");
+	    "a login is undecided: no connection was free in time");
 	check_deliver(b->engine);
 }
 
-/* The first password in the queue is the first to be late. */
+/* The first in a queue is the first to be late. */
 static void
 watch_expiry(struct backend *b)
 {
 	uint64_t limit_ms = engine_now_ms() + PASSWORD_LEAST_MS;
-	const struct check *check;
-	struct timeval tv = { 0 };
+	uint64_t deadline_ms = UINT64_MAX, ms;
+	const struct check *password, *relay;
+	struct timeval tv;
 
 	if (event_pending(b->expiry, EV_TIMEOUT, NULL))
 		return;
 	pthread_mutex_lock(&b->engine->lock);
-	check = TAILQ_FIRST(&b->passwords);
-	if (check != NULL && check->deadline_ms > limit_ms) {
-		uint64_t ms = check->deadline_ms - limit_ms;
-
-		tv.tv_sec = (time_t)(ms / 1000);
-		tv.tv_usec = (suseconds_t)(ms % 1000 * 1000);
-	}
+	password = TAILQ_FIRST(&b->passwords);
+	if (password != NULL)
+		deadline_ms = password->deadline_ms;
+	relay = TAILQ_FIRST(&b->relays);
+	if (relay != NULL && relay->deadline_ms < deadline_ms)
+		deadline_ms = relay->deadline_ms;
 	pthread_mutex_unlock(&b->engine->lock);
-	if (check != NULL)
-		(void)event_add(b->expiry, &tv);
+	if (deadline_ms == UINT64_MAX)
+		return;
+	ms = deadline_ms > limit_ms ? deadline_ms - limit_ms : 0;
+	tv.tv_sec = (time_t)(ms / 1000);
+	tv.tv_usec = (suseconds_t)(ms % 1000 * 1000);
+	(void)event_add(b->expiry, &tv);
 }
 
 static void
@@ -704,7 +590,7 @@ void
 backend_run(struct backend *b)
 {
 	drop_late(b);
-	while (b->active_count < b->max_connections) {
+	for (;;) {
 		struct check *check = take(b);
 
 		if (check == NULL)
@@ -713,6 +599,7 @@ backend_run(struct backend *b)
 		b->active_count++;
 		attempt(check);
 	}
+	relay_make_room(b);
 	report_graced(b);
 	watch_expiry(b);
 }
@@ -724,7 +611,7 @@ backend_stop(struct backend *b)
 
 	pthread_mutex_lock(&b->engine->lock);
 	backend_give_up(b);
-	give_up_passwords(b);
+	backend_give_up_logins(b);
 	while ((check = TAILQ_FIRST(&b->queue)) != NULL) { /* our own */
 		TAILQ_REMOVE(&b->queue, check, link);
 		check_answer(check, IDENTITY_UNKNOWN);

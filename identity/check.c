@@ -80,6 +80,8 @@ check_answer(struct check *check, enum identity answer)
 
 	if (check->kind == CHECK_PASSWORD) {
 		answer_waiters(check, answer);
+	} else if (check->kind == CHECK_RELAY) {
+		relay_end(check->relay, answer);
 	} else if (check->kind == CHECK_ACCOUNT && !check->probe) {
 		HASH_DELETE(hh, engine->in_flight, check);
 		check->answer = answer;
@@ -106,4 +108,5 @@ check_deliver(struct identity_engine *engine)
 		w->done(w->arg, &w->verdict);
 		free(w);
 	}
+	relay_deliver(engine);
 }

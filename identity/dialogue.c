@@ -5,18 +5,25 @@
  * not proved by the login. It must not touch sockets or clocks, must never take
  * anything but the tagged answer to its own command for a yes, must never let a
  * NO that it does not know pass for a refusal, and must not repeat a secret in
- * words for people. Nothing is sent that would cost a round trip of its own: ID
- * goes along with AUTHENTICATE, CAPABILITY is sent when nothing else is asked.
+ * words for people. What a client's exchange says is carried, but for the
+ * server's errors: those are answered here, so that the NO behind them is
+ * heard, and counted, even if the client has gone. Nothing is sent that would
+ * cost a round trip of its own: ID goes along with AUTHENTICATE, CAPABILITY is
+ * sent when nothing else is asked.
  */
 #include "identity/dialogue.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+
+#include "identity/answer.h"
+#include "identity/challenge.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -27,47 +34,6 @@
 
 /* So much of a secret in a row is not shown. */
 #define GIVEAWAY 8
-
-/*
- * What a tagged NO to AUTHENTICATE says (RFC 5530). Asked about an account, the
- * password on the wire is ours, so whatever is about a password is about our
- * own credential and decides nothing about the account; what is about
- * authorisation is about the account. Asked about the account's own password,
- * both refuse it; LIMIT and INUSE do not say whether it was right. Servers
- * without codes (Cyrus) send libsasl's error string instead: cyr_deny is its
- * "authorization failure". A row that is missing here decides nothing.
- */
-static const struct {
-	/* "[CODE]", or the whole text when there is no code */
-	const char *said;
-	enum dialogue_outcome account;
-	enum dialogue_outcome password;
-} refusals[] = {
-	/* clang-format off */
-	{ "[AUTHORIZATIONFAILED]",                 DIALOGUE_REFUSED,    DIALOGUE_REFUSED },
-	{ "[CONTACTADMIN]",                        DIALOGUE_DISABLED,   DIALOGUE_DISABLED },
-	{ "[AUTHENTICATIONFAILED]",                DIALOGUE_CREDENTIAL, DIALOGUE_REFUSED },
-	{ "[EXPIRED]",                             DIALOGUE_CREDENTIAL, DIALOGUE_REFUSED },
-	{ "[LIMIT]",                               DIALOGUE_BUSY,       DIALOGUE_BUSY },
-	{ "[INUSE]",                               DIALOGUE_BUSY,       DIALOGUE_BUSY },
-	{ "authorization failure",                 DIALOGUE_DISABLED,   DIALOGUE_DISABLED },
-	{ "account disabled",                      DIALOGUE_DISABLED,   DIALOGUE_DISABLED },
-	{ "user not found",                        DIALOGUE_REFUSED,    DIALOGUE_REFUSED },
-	{ "authentication failure",                DIALOGUE_CREDENTIAL, DIALOGUE_REFUSED },
-	{ "passphrase expired, has to be reset",   DIALOGUE_CREDENTIAL, DIALOGUE_REFUSED },
-	{ "passphrase locked",                     DIALOGUE_CREDENTIAL, DIALOGUE_REFUSED },
-	{ "user exists, but no verifier for user", DIALOGUE_CREDENTIAL, DIALOGUE_REFUSED },
-	/* clang-format on */
-};
-
-/* ... and a NO to STATUS INBOX: only "there is none" is a refusal. */
-static const struct {
-	const char *said;
-	enum dialogue_outcome outcome;
-} no_mailbox[] = {
-	{ "[NONEXISTENT]", DIALOGUE_REFUSED },
-	{ "Mailbox does not exist", DIALOGUE_REFUSED },
-};
 
 /* A server that repeats our command would put the password into the log. */
 static bool
@@ -196,10 +162,52 @@ say(struct dialogue *d, enum dialogue_state next, const char *command,
 	    secret[0] != '\0' ? "(password not shown)" : "");
 }
 
+static bool
+is_base64(const char *text)
+{
+	return strspn(text,
+		   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+		   "0123456789+/=") == strlen(text);
+}
+
+/* The client's message, as it is. -1: it does not fit. */
+static int
+take_message(struct dialogue *d, const char *message)
+{
+	size_t len = strlen(message);
+
+	if (len >= sizeof(d->secret) || !is_base64(message)) {
+		end(d, DIALOGUE_UNDECIDED, "an answer that cannot be carried",
+		    "");
+		return -1;
+	}
+	memcpy(d->secret, message, len + 1);
+	d->responses++;
+	return 0;
+}
+
+static int
+start_relay(struct dialogue *d, const struct dialogue_question *q)
+{
+	if (!sasl_is_relayed(q->mechanism) ||
+	    sasl_client_is_first(q->mechanism) != (q->message != NULL)) {
+		end(d, DIALOGUE_UNDECIDED, "an exchange that cannot begin", "");
+		return -1;
+	}
+	d->mechanism = q->mechanism;
+	if (q->message != NULL && take_message(d, q->message) != 0)
+		return -1;
+	make_id(d, &q->client);
+	if (q->greeted)
+		say(d, DIALOGUE_CAPABILITY, TAG_CAPABILITY " CAPABILITY", "");
+	return 0;
+}
+
 int
 dialogue_start(struct dialogue *d, const struct dialogue_question *q)
 {
-	memset(d, 0, sizeof(*d));
+	memset(d, 0, offsetof(struct dialogue, line));
+	d->line[0] = d->challenge[0] = d->out[0] = d->secret[0] = '\0';
 	d->aim = q->aim;
 	d->mailbox = q->mailbox && q->aim == DIALOGUE_ACCOUNT;
 	d->trace = q->trace;
@@ -211,6 +219,8 @@ dialogue_start(struct dialogue *d, const struct dialogue_question *q)
 			    TAG_CAPABILITY " CAPABILITY", "");
 		return 0;
 	}
+	if (q->aim == DIALOGUE_RELAY)
+		return start_relay(d, q);
 	if (!fits_the_wire(q->account, DIALOGUE_USER_MAX) ||
 	    (q->aim == DIALOGUE_ACCOUNT &&
 		!fits_the_wire(q->user, DIALOGUE_USER_MAX)) ||
@@ -248,24 +258,10 @@ dialogue_is_over(const struct dialogue *d)
 void
 dialogue_wipe(struct dialogue *d)
 {
-	OPENSSL_cleanse(d->out, sizeof(d->out));
-	OPENSSL_cleanse(d->secret, sizeof(d->secret));
+	OPENSSL_cleanse(d->out, d->out_len);
+	OPENSSL_cleanse(d->secret, strlen(d->secret));
 	d->out_len = 0;
 	d->out_sent = 0;
-}
-
-/* The word that the text starts with, any case; the rest without its space,
- * or NULL. */
-static const char *
-after_word(const char *text, const char *word)
-{
-	size_t n = strlen(word);
-
-	if (strncasecmp(text, word, n) != 0)
-		return NULL;
-	if (text[n] == ' ')
-		return text + n + 1;
-	return text[n] == '\0' ? text + n : NULL;
 }
 
 /* What a list of capabilities says, up to its end or "]". */
@@ -307,10 +303,34 @@ hear_offer(struct dialogue *d, const struct offer *offer)
 {
 	d->listed = true;
 	d->offers = offer->mechanisms;
+	d->initial_response = offer->initial_response;
 	if (d->aim != DIALOGUE_OFFERS)
 		return;
 	d->answered = true;
 	end(d, DIALOGUE_UNDECIDED, "it lists its capabilities", "");
+}
+
+/* The list of capabilities is there. */
+static void
+begin_exchange(struct dialogue *d)
+{
+	char command[60];
+	bool at_once =
+	    d->initial_response && strlen(d->secret) <= DIALOGUE_INITIAL_MAX;
+
+	(void)snprintf(command, sizeof(command), TAG_AUTH " AUTHENTICATE %s%s",
+	    sasl_name(d->mechanism), d->responses > 0 && at_once ? " " : "");
+	if ((d->offers & SASL_BIT(d->mechanism)) == 0) {
+		end(d, DIALOGUE_UNDECIDED, "the mechanism is not offered", "");
+		return;
+	}
+	d->begun = true;
+	if (d->responses == 0)
+		say(d, DIALOGUE_AUTH, command, "");
+	else if (at_once)
+		say(d, DIALOGUE_AUTH, command, d->secret);
+	else
+		say(d, DIALOGUE_PLUS, command, "");
 }
 
 /*
@@ -321,7 +341,7 @@ hear_offer(struct dialogue *d, const struct offer *offer)
 static void
 hear_greeting(struct dialogue *d)
 {
-	const char *text = after_word(d->line, "* OK");
+	const char *text = answer_after(d->line, "* OK");
 	const char *list = NULL;
 	struct offer offer = { 0 };
 
@@ -330,14 +350,16 @@ hear_greeting(struct dialogue *d)
 		return;
 	}
 	if (text[0] == '[' && strchr(text, ']') != NULL)
-		list = after_word(text + 1, "CAPABILITY");
+		list = answer_after(text + 1, "CAPABILITY");
 	if (list != NULL) {
 		offer = read_offer(list);
 		hear_offer(d, &offer);
 		if (dialogue_is_over(d))
 			return;
 	}
-	if (d->aim == DIALOGUE_OFFERS)
+	if (d->aim == DIALOGUE_RELAY && list != NULL)
+		begin_exchange(d);
+	else if (d->aim == DIALOGUE_OFFERS || d->aim == DIALOGUE_RELAY)
 		say(d, DIALOGUE_CAPABILITY, TAG_CAPABILITY " CAPABILITY", "");
 	else if (list != NULL && !offer.plain)
 		end(d, DIALOGUE_UNDECIDED, "AUTH=PLAIN is not offered", text);
@@ -348,41 +370,34 @@ hear_greeting(struct dialogue *d)
 		say(d, DIALOGUE_PLUS, TAG_AUTH " AUTHENTICATE PLAIN", "");
 }
 
-/* "[CODE]" without its arguments, or the text behind "Login failed: ". */
-static bool
-says(const char *text, const char *row)
-{
-	const char *rest;
-
-	if (text[0] == '[') {
-		size_t n = 1 + strcspn(text + 1, " ]");
-
-		return row[0] == '[' && strchr(text, ']') != NULL &&
-		    strlen(row) == n + 1 && strncasecmp(text, row, n) == 0;
-	}
-	rest = after_word(text, "Login failed:");
-	return strcasecmp(rest != NULL ? rest : text, row) == 0;
-}
-
 static enum dialogue_outcome
 judge_no(const struct dialogue *d, const char *text)
 {
-	size_t i;
+	if (d->state == DIALOGUE_STATUS)
+		return answer_about_mailbox(text);
+	return d->aim == DIALOGUE_ACCOUNT ? answer_about_account(text)
+					  : answer_about_login(text);
+}
 
-	if (d->state == DIALOGUE_STATUS) {
-		for (i = 0; i < ARRAY_LEN(no_mailbox); i++) {
-			if (says(text, no_mailbox[i].said))
-				return no_mailbox[i].outcome;
-		}
-		return DIALOGUE_UNDECIDED;
-	}
-	for (i = 0; i < ARRAY_LEN(refusals); i++) {
-		if (says(text, refusals[i].said))
-			return d->aim == DIALOGUE_PASSWORD
-			    ? refusals[i].password
-			    : refusals[i].account;
-	}
-	return DIALOGUE_UNDECIDED;
+/* The tagged answer to a client's exchange. A refusal of somebody who has not
+ * said a word is about nobody. */
+static void
+hear_relay_answer(struct dialogue *d, const char *answer)
+{
+	const char *text = answer_after(answer, "NO");
+
+	d->answered = true;
+	if (text != NULL && d->responses > 0)
+		end(d, judge_no(d, text), "the server said", answer);
+	else if (answer_after(answer, "OK") == NULL || d->bye)
+		end(d, DIALOGUE_UNDECIDED, "the server said", answer);
+	else if (d->denied ||
+	    !challenge_is_complete(d->mechanism, d->challenges, d->responses,
+		d->final))
+		end(d, DIALOGUE_UNDECIDED, "out of its turn the server said",
+		    answer);
+	else
+		end(d, DIALOGUE_VERIFIED, "the server said", answer);
 }
 
 /* The tagged answer to the command that was sent last. */
@@ -391,6 +406,11 @@ hear_answer(struct dialogue *d, const char *answer)
 {
 	const char *text;
 
+	if (d->state == DIALOGUE_CAPABILITY && d->aim == DIALOGUE_RELAY &&
+	    d->listed && answer_after(answer, "OK") != NULL) {
+		begin_exchange(d);
+		return;
+	}
 	if (d->state == DIALOGUE_PLUS || d->state == DIALOGUE_CAPABILITY) {
 		end(d, DIALOGUE_UNDECIDED,
 		    d->state == DIALOGUE_PLUS ? "no login possible"
@@ -398,13 +418,17 @@ hear_answer(struct dialogue *d, const char *answer)
 		    answer);
 		return;
 	}
+	if (d->aim == DIALOGUE_RELAY) {
+		hear_relay_answer(d, answer);
+		return;
+	}
 	d->answered = true;
-	text = after_word(answer, "NO");
+	text = answer_after(answer, "NO");
 	if (text != NULL) {
 		end(d, judge_no(d, text), "the server said", answer);
 		return;
 	}
-	if (after_word(answer, "OK") == NULL || d->bye)
+	if (answer_after(answer, "OK") == NULL || d->bye)
 		end(d, DIALOGUE_UNDECIDED, "the server said", answer);
 	else if (d->state == DIALOGUE_AUTH && d->mailbox)
 		say(d, DIALOGUE_STATUS, TAG_STATUS " STATUS INBOX (MESSAGES)",
@@ -418,13 +442,13 @@ hear_answer(struct dialogue *d, const char *answer)
 static void
 hear_untagged(struct dialogue *d, const char *text)
 {
-	const char *list = after_word(text, "CAPABILITY");
+	const char *list = answer_after(text, "CAPABILITY");
 
 	if (++d->untagged > DIALOGUE_UNTAGGED_MAX)
 		end(d, DIALOGUE_UNDECIDED, "the server talks without end", "");
 	else if (d->line_len > 0 && d->line[d->line_len - 1] == '}')
 		end(d, DIALOGUE_UNDECIDED, "an unexpected literal", text);
-	else if (after_word(text, "BYE") != NULL)
+	else if (answer_after(text, "BYE") != NULL)
 		d->bye = true; /* a tagged NO may still come */
 	else if (list != NULL && d->state == DIALOGUE_CAPABILITY &&
 	    d->out_sent == d->out_len) {
@@ -444,11 +468,85 @@ tag_of(enum dialogue_state state)
 		return TAG_CAPABILITY;
 	case DIALOGUE_PLUS:
 	case DIALOGUE_AUTH:
+	case DIALOGUE_CLIENT:
 	case DIALOGUE_GREETING:
 	case DIALOGUE_OVER:
 		break;
 	}
 	return TAG_AUTH;
+}
+
+/* It is the client's turn. */
+static void
+put_challenge(struct dialogue *d, const char *text)
+{
+	memcpy(d->challenge, text, strlen(text) + 1);
+	d->state = DIALOGUE_CLIENT;
+}
+
+/* The server says no by way of a challenge: what it waits for before it says so
+ * plainly (RFC 7628, 3.2.3; of XOAUTH2 and SCRAM nothing). */
+static void
+answer_error(struct dialogue *d)
+{
+	d->denied = true;
+	say(d, DIALOGUE_AUTH, d->mechanism == SASL_OAUTHBEARER ? "AQ==" : "",
+	    "");
+}
+
+static void
+hear_challenge(struct dialogue *d, const char *text)
+{
+	enum challenge kind =
+	    challenge_judge(d->mechanism, ++d->challenges, text);
+
+	if (d->denied)
+		kind = CHALLENGE_NONSENSE;
+	switch (kind) {
+	case CHALLENGE_FINAL:
+		d->final = true;
+		put_challenge(d, text);
+		return;
+	case CHALLENGE_PUT:
+		put_challenge(d, text);
+		return;
+	case CHALLENGE_ERROR:
+		answer_error(d);
+		return;
+	case CHALLENGE_NONSENSE:
+		break;
+	}
+	end(d, DIALOGUE_UNDECIDED, "a challenge that makes no sense", "");
+}
+
+/* "+", and what is behind it. */
+static void
+hear_plus(struct dialogue *d, const char *text)
+{
+	bool relay = d->aim == DIALOGUE_RELAY;
+
+	if (d->state == DIALOGUE_PLUS && (!relay || text[0] == '\0'))
+		say(d, DIALOGUE_AUTH, "", d->secret);
+	else if (d->state == DIALOGUE_AUTH && relay)
+		hear_challenge(d, text);
+	else
+		end(d, DIALOGUE_UNDECIDED, "not understood", d->line);
+}
+
+void
+dialogue_respond(struct dialogue *d, const char *response)
+{
+	if (d->state != DIALOGUE_CLIENT)
+		end(d, DIALOGUE_UNDECIDED, "an answer to no challenge", "");
+	else if (take_message(d, response) == 0)
+		say(d, DIALOGUE_AUTH, "", d->secret);
+}
+
+void
+dialogue_cancel(struct dialogue *d)
+{
+	if (d->state == DIALOGUE_CLIENT)
+		say(d, DIALOGUE_AUTH, "*", "");
 }
 
 static void
@@ -471,14 +569,14 @@ hear_line(struct dialogue *d)
 		return;
 	}
 	/* Nothing that came before our words were out can answer them. */
-	if (d->out_sent < d->out_len)
+	if (d->out_sent < d->out_len || d->state == DIALOGUE_CLIENT)
 		end(d, DIALOGUE_UNDECIDED, "an answer to nothing", d->line);
 	else if (strncmp(d->line, tag, n) == 0 && d->line[n] == ' ')
 		hear_answer(d, d->line + n + 1);
-	else if (d->id_asked && after_word(d->line, TAG_ID) != NULL)
+	else if (d->id_asked && answer_after(d->line, TAG_ID) != NULL)
 		d->id_asked = false; /* whatever it thinks of that */
-	else if (after_word(d->line, "+") != NULL && d->state == DIALOGUE_PLUS)
-		say(d, DIALOGUE_AUTH, "", d->secret);
+	else if (answer_after(d->line, "+") != NULL)
+		hear_plus(d, answer_after(d->line, "+"));
 	else
 		end(d, DIALOGUE_UNDECIDED, "not understood", d->line);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "identity/challenge.h"
 #include "policy/login.h"
 #include "policy/netaddr.h"
 #include "policy/sasl.h"
@@ -14,15 +15,18 @@
 #define DIALOGUE_UNTAGGED_MAX 100
 #define DIALOGUE_USER_MAX     LOGIN_MAX
 #define DIALOGUE_PASSWORD_MAX SASL_PASSWORD_MAX
-/* "authzid NUL authcid NUL password" in base64, with its NUL. */
-#define DIALOGUE_SECRET_MAX \
- ((2 * DIALOGUE_USER_MAX + DIALOGUE_PASSWORD_MAX + 2 + 2) / 3 * 4 + 1)
+/* A client's message in base64, with its NUL; ours are shorter. */
+#define DIALOGUE_SECRET_MAX (SASL_TEXT_MAX + 1)
+/* A first message that goes along with AUTHENTICATE: servers have limits to the
+ * length of a command, and other ones to what follows it. */
+#define DIALOGUE_INITIAL_MAX 4096
 
 /* What is to be found out? */
 enum dialogue_aim {
 	DIALOGUE_ACCOUNT = 0, /* is it a live account? By our own credential */
 	DIALOGUE_PASSWORD,    /* is this its password? */
 	DIALOGUE_OFFERS,      /* which mechanisms are offered? No login */
+	DIALOGUE_RELAY,       /* what does it say to this client? */
 };
 
 enum dialogue_outcome {
@@ -39,7 +43,8 @@ enum dialogue_state {
 	DIALOGUE_GREETING,   /* nothing read yet */
 	DIALOGUE_CAPABILITY, /* asked for */
 	DIALOGUE_PLUS,       /* AUTHENTICATE sent, waiting for the go-ahead */
-	DIALOGUE_AUTH,       /* credentials sent */
+	DIALOGUE_AUTH,       /* credentials sent, or the client's message */
+	DIALOGUE_CLIENT,     /* RELAY: the client is to answer .challenge */
 	DIALOGUE_STATUS,     /* logged in, the mailbox asked for */
 };
 
@@ -52,6 +57,9 @@ struct dialogue_question {
 	const char *account;  /* what the server calls it */
 	const char *user;     /* proxy_user, by whose login it is asked */
 	const char *password; /* proxy_user's, or the account's own */
+	/* RELAY wants nothing of the above, but these: */
+	enum sasl_mechanism mechanism;
+	const char *message; /* the client's first, base64; NULL: none yet */
 	/* Whose password it is, told by ID (RFC 2971); NETADDR_NONE: not */
 	struct netaddr client;
 	bool mailbox;          /* an OK counts only if INBOX exists, too */
@@ -61,9 +69,12 @@ struct dialogue_question {
 };
 
 /*
- * One IMAP session (RFC 3501) that asks about one account. Pure: bytes of the
- * server in, bytes for the server and an outcome out. Callers read .outcome,
- * .answered, .why and .offers once dialogue_is_over().
+ * One IMAP session (RFC 3501) that asks about one account. An exchange of a
+ * client (RELAY) is verified only by an OK at the one moment at which its
+ * mechanism can be complete: CRAM-MD5 when the challenge is answered, SCRAM
+ * when the server's "v=" is, too, OAUTHBEARER and XOAUTH2 at once. Pure: bytes
+ * of the server in, bytes for the server and an outcome out. Callers read
+ * .outcome, .answered, .why and .offers once dialogue_is_over().
  */
 struct dialogue {
 	enum dialogue_state state;
@@ -73,7 +84,14 @@ struct dialogue {
 	char why[200]; /* in words, printable ASCII: how it ended */
 	bool listed;   /* it said what it offers before a login: */
 	unsigned int offers; /* SASL_BIT()s */
+	bool begun;          /* RELAY: a word of the exchange itself was said */
 	enum dialogue_aim aim;
+	enum sasl_mechanism mechanism;
+	unsigned int challenges; /* RELAY: heard */
+	unsigned int responses;  /* ... answered by the client, or its first */
+	bool final;              /* ... the server has proved itself, too */
+	bool denied;             /* ... its error was answered by ourselves */
+	bool initial_response;
 	bool mailbox;
 	bool id_asked; /* and not answered */
 	bool bye;
@@ -85,8 +103,10 @@ struct dialogue {
 	size_t line_len;
 	size_t out_len;
 	size_t out_sent;
-	char line[DIALOGUE_LINE_MAX];
 	char id[48 + NETADDR_TEXT_MAX]; /* the command, or "" */
+	/* from here on, what is beyond the text that each holds is undefined */
+	char line[DIALOGUE_LINE_MAX];
+	char challenge[CHALLENGE_MAX + 1]; /* base64 */
 	char out[160 + DIALOGUE_SECRET_MAX];
 	char secret[DIALOGUE_SECRET_MAX]; /* base64 of the SASL message */
 };
@@ -100,6 +120,11 @@ int dialogue_start(struct dialogue *d,
 const char *dialogue_pending(const struct dialogue *d, size_t *len_r);
 /* Takes note that the first len pending bytes are on their way. */
 void dialogue_sent(struct dialogue *d, size_t len);
+
+/* The client's answer to .challenge, in base64; in DIALOGUE_CLIENT only. */
+void dialogue_respond(struct dialogue *d, const char *response);
+/* The client gives up: "*" is pending if the server waits for an answer. */
+void dialogue_cancel(struct dialogue *d);
 
 /* Reads what the server said; no matter how it was cut into pieces. */
 void dialogue_feed(struct dialogue *d, const char *bytes, size_t len);

@@ -29,6 +29,7 @@ enum check_kind {
 	CHECK_ACCOUNT = 0, /* identity_ask(): threads wait, or the self-test */
 	CHECK_PASSWORD,    /* identity_verify(): callbacks wait */
 	CHECK_OFFERS,      /* nobody waits: what can be relayed? */
+	CHECK_RELAY,       /* identity_relay_begin(): a client is spoken to */
 };
 
 /* Somebody who is called when a password was checked. */
@@ -39,6 +40,7 @@ struct waiter {
 	struct identity_verdict verdict; /* once there is one */
 };
 STAILQ_HEAD(waiter_list, waiter);
+STAILQ_HEAD(relay_list, identity_relay);
 
 /* One question to one backend, asked once for everybody who waits for it. The
  * queue or the running exchange holds one reference, every waiting thread
@@ -62,9 +64,11 @@ struct check {
 	/* CHECK_PASSWORD */
 	struct waiter_list waiters; /* locked */
 	unsigned char tag[SECRET_TAG_LEN];
-	char *password; /* wiped when it is answered */
-	struct netaddr client;
-	/* but for CHECK_OFFERS */
+	char *password;        /* wiped when it is answered */
+	struct netaddr client; /* CHECK_RELAY's, too */
+	/* CHECK_RELAY */
+	struct identity_relay *relay;
+	/* "" for CHECK_OFFERS, and when a relay does not know it yet */
 	char login[LOGIN_MAX + 1];
 };
 TAILQ_HEAD(check_list, check);
@@ -76,6 +80,7 @@ struct result {
 	bool hung_up;  /* it closed instead of answering the login */
 	bool asked;    /* false: never, for a reason of ours */
 	bool sent;     /* the credentials were, and not answered */
+	bool given_up; /* by the client: no trouble of the server's */
 	char why[300];
 };
 
@@ -102,6 +107,7 @@ enum alarm_kind {
 	ALARM_BREAKER,
 	ALARM_PASSWORD_BREAKER,
 	ALARM_GRACE,
+	ALARM_SPELLING,
 	ALARM_FAILOVER,
 	ALARM_SELFTEST,
 	ALARM_CANARY,
@@ -140,6 +146,7 @@ struct backend {
 	struct check_list queue; /* about accounts, and offers */
 	size_t queued;
 	struct check_list passwords; /* in the order of their deadlines */
+	struct check_list relays;    /* ... too */
 	/* What is wrong with our credential must not stop passwords, nor what
 	 * strangers do with passwords stop questions about accounts. */
 	struct breaker breaker;
@@ -155,6 +162,7 @@ struct backend {
 	struct check_list active;
 	size_t active_count;
 	size_t active_passwords;
+	size_t active_relays;
 	struct event *expiry; /* of what stands in the queues */
 	size_t first;         /* the URL that worked last */
 	struct alarm alarms[ALARM_COUNT];
@@ -198,6 +206,9 @@ struct identity_engine {
 	struct remember *remember;
 	size_t verifiers;            /* waiters of passwords */
 	struct waiter_list answered; /* to be called */
+	size_t relays;
+	struct relay_list relay_news; /* their clients spoke */
+	struct relay_list relay_ends; /* to be told the verdict */
 };
 
 /* identity.c */
@@ -250,6 +261,37 @@ void backend_report(struct backend *b, enum identity_level level,
 void backend_alarm(struct backend *b, enum alarm_kind kind,
     enum identity_level level, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* ... about passwords and relayed logins. Locked. */
+void backend_give_up_logins(struct backend *b);
+/* What the server calls this login. */
+void backend_account(const struct backend *b, const struct login *login,
+    char account_r[LOGIN_MAX + 1]);
+/* Ends a CHECK_RELAY, whether it waits or is asked about. Loop's thread, not
+ * locked. */
+void backend_abandon(struct check *check, const struct result *result);
+
+/* outcome.c */
+/* The end of a check that is in no list and has no exchange any more. Loop's
+ * thread, not locked. */
+void outcome_take(struct check *check, const struct result *result);
+
+/* relay.c; on the loop's thread, and not locked, unless it says otherwise. */
+/* Puts the client's first message into the question. */
+void relay_ask(const struct identity_relay *relay,
+    struct dialogue_question *question);
+/* Its check has a new exchange. */
+void relay_begun(struct identity_relay *relay);
+/* Its check is answered. Locked. */
+void relay_end(struct identity_relay *relay, enum identity answer);
+/* Carries what clients have said. */
+void relay_run(struct identity_engine *engine);
+/* Others wait: who lets them wait gets less time. */
+void relay_make_room(struct backend *b);
+/* Tells those whose exchange is over, and frees them. */
+void relay_deliver(struct identity_engine *engine);
+/* Ends those that no check stands for. */
+void relay_stop(struct identity_engine *engine);
 
 /* offers.c; all on the loop's thread, not locked. */
 /* -1: no memory. */

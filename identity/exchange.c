@@ -39,7 +39,9 @@ struct exchange {
 	struct tls *tls; /* NULL: libcurl's TLS, behind STARTTLS */
 	SSL *ssl;        /* ours */
 	exchange_done *done;
+	exchange_challenge *challenge;
 	void *arg;
+	bool waiting; /* for the client, and not for the server */
 	bool is_safe; /* TLS stood, verified; it may have broken since */
 	char error[CURL_ERROR_SIZE];
 	struct dialogue dialogue;
@@ -268,6 +270,37 @@ tell_tls(struct exchange *x)
 	x->dialogue.trace(x->dialogue.trace_arg, text);
 }
 
+/* Sends what is pending; the rest when it can be. False: the exchange was
+ * reported and is gone. */
+static bool
+send_on(struct exchange *x)
+{
+	size_t n;
+
+	if (flush_pending(x) != 0) {
+		report(x, "the connection broke");
+		return false;
+	}
+	if (dialogue_pending(&x->dialogue, &n) != NULL &&
+	    event_add(x->out, NULL) != 0) {
+		report(x, "no memory");
+		return false;
+	}
+	return true;
+}
+
+/* Is it the client's turn now? */
+static void
+pass_challenge(struct exchange *x)
+{
+	if (x->waiting || x->challenge == NULL ||
+	    x->dialogue.state != DIALOGUE_CLIENT)
+		return;
+	x->waiting = true;
+	(void)event_del(x->timer);
+	x->challenge(x->arg, x->dialogue.challenge);
+}
+
 /* Reads and answers once. False: there is no more for now, or the exchange was
  * reported and is gone. */
 static bool
@@ -298,15 +331,11 @@ carry_on(struct exchange *x)
 		report(x, NULL);
 		return false;
 	}
-	if (flush_pending(x) != 0) {
-		report(x, "the connection broke");
+	if (!send_on(x))
 		return false;
-	}
 	if (rc != CURLE_AGAIN)
 		return true;
-	if (dialogue_pending(&x->dialogue, &n) != NULL &&
-	    event_add(x->out, NULL) != 0)
-		report(x, "no memory");
+	pass_challenge(x);
 	return false;
 }
 
@@ -555,6 +584,36 @@ exchange_new(struct transport *transport, struct endpoint *endpoint,
 	    curl_multi_add_handle(transport->multi, x->easy) != CURLM_OK)
 		exchange_free(&x);
 	return x;
+}
+
+void
+exchange_carry(struct exchange *x, exchange_challenge *challenge)
+{
+	x->challenge = challenge;
+}
+
+void
+exchange_respond(struct exchange *x, const char *response, uint64_t timeout_ms)
+{
+	struct timeval tv = in_ms(timeout_ms);
+
+	x->waiting = false;
+	dialogue_respond(&x->dialogue, response);
+	if (dialogue_is_over(&x->dialogue))
+		report(x, NULL);
+	else if (event_add(x->timer, &tv) != 0)
+		report(x, "no memory");
+	else
+		(void)send_on(x);
+}
+
+void
+exchange_cancel(struct exchange *x)
+{
+	if (x == NULL || !x->waiting)
+		return;
+	dialogue_cancel(&x->dialogue);
+	(void)flush_pending(x);
 }
 
 void

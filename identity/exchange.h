@@ -50,6 +50,21 @@ struct exchange *exchange_new(struct transport *transport,
     struct endpoint *endpoint, const char *ca_file,
     const struct dialogue_question *question, uint64_t timeout_ms,
     exchange_done *done, void *arg);
+/* A server's challenge to the client (base64, borrowed), from the event loop;
+ * the clock stands still until exchange_respond(). It must not free the
+ * exchange. */
+typedef void exchange_challenge(void *arg, const char *challenge);
+/* Who is told of challenges. Of a DIALOGUE_RELAY; without it none gets
+ * through. */
+void exchange_carry(struct exchange *exchange, exchange_challenge *challenge);
+/* The client's answer; the server has timeout_ms for its own. May report that
+ * the exchange is over. */
+void exchange_respond(struct exchange *exchange, const char *response,
+    uint64_t timeout_ms);
+/* The client gives up: says so if the server waits for it. To be freed then.
+ * NULL is allowed. */
+void exchange_cancel(struct exchange *exchange);
+
 /* Closes at once, without a word; frees, nulls; NULL is allowed. */
 void exchange_free(struct exchange **exchange);
 

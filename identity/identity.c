@@ -78,6 +78,7 @@ woken_up(evutil_socket_t fd, short what, void *arg)
 		(void)event_base_loopbreak(engine->base);
 		return;
 	}
+	relay_run(engine);
 	for (i = 0; i < engine->backend_count; i++)
 		backend_run(&engine->backends[i]);
 }
@@ -93,6 +94,7 @@ run(void *arg)
 	(void)event_base_loop(engine->base, EVLOOP_NO_EXIT_ON_EMPTY);
 	for (i = 0; i < engine->backend_count; i++)
 		backend_stop(&engine->backends[i]);
+	relay_stop(engine);
 	check_deliver(engine);
 	transport_free(&engine->transport);
 	return NULL;
@@ -187,6 +189,8 @@ identity_new(const struct identity_options *options, struct err *e)
 	engine->grace_ms = options->grace_ms;
 	engine->mechanisms = options->mechanisms;
 	STAILQ_INIT(&engine->answered);
+	STAILQ_INIT(&engine->relay_news);
+	STAILQ_INIT(&engine->relay_ends);
 	engine->backends =
 	    calloc(options->backend_count + 1, sizeof(*engine->backends));
 	if (engine->backends == NULL) {
@@ -362,8 +366,7 @@ identity_ask(struct identity_engine *engine, const struct login *login)
 	struct backend *b = engine_backend(engine, login);
 	enum identity answer;
 
-	if (b == NULL || route_is_ambiguous(login) ||
-	    route_is_master(b->master_separator, login))
+	if (b == NULL || route_is_master(b->master_separator, login))
 		return IDENTITY_REFUSED;
 	if (!b->proxy)
 		return IDENTITY_UNKNOWN;

@@ -86,8 +86,7 @@ bool identity_wait_ready(struct identity_engine *engine, uint64_t ms);
  * waiting at most wait_ms. IDENTITY_UNKNOWN is every failure: no answer in
  * time, too many waiters, breaker open, a server that makes no sense, no
  * memory; it is never cached. IDENTITY_REFUSED at once for a login that no
- * backend's domains match, that contains its master separator or more than one
- * '@'. Any thread.
+ * backend's domains match or that contains its master separator. Any thread.
  */
 enum identity identity_ask(struct identity_engine *engine,
     const struct login *login);
@@ -146,16 +145,20 @@ typedef void identity_relay_event(void *arg, const char *challenge,
  * Begins. login routes it and is NULL when only the client's answer will tell
  * (CRAM-MD5; then there must be one backend that serves every domain). initial
  * is the client's first message in base64, or NULL. The message has been judged
- * by sasl_stated_identity(); it is passed on as it is. NULL: no memory, too
- * many at once, no backend; event is then never called.
+ * by sasl_stated_identity(); it is passed on as it is, and therefore refused
+ * unless it names the login exactly as its server would be asked about it
+ * (login_as_address), like a login that nobody serves. NULL: no memory, too
+ * many at once, a server that is known not to answer; event is then never
+ * called. A client has half a minute for an answer, a minute for all of them,
+ * three seconds while others wait; the server IDENTITY_ATTEMPT_MS in all.
  */
 struct identity_relay *identity_relay_begin(struct identity_engine *engine,
     enum sasl_mechanism mechanism, const struct login *login,
     const char *initial, const struct netaddr *client,
     identity_relay_event *event, void *arg);
 /* The client's answer to the latest challenge, in base64. login as above, if
- * it is known by now: one that this backend does not serve ends the exchange
- * as refused. Any thread, before the verdict was delivered. */
+ * it is known by now, and judged as above. Any thread, before the verdict was
+ * delivered. */
 void identity_relay_respond(struct identity_relay *relay,
     const struct login *login, const char *response);
 /* The client gave up: event comes soon, with IDENTITY_UNKNOWN. Any thread,

@@ -2,8 +2,9 @@
 /*
  * Feeds the words of an IMAP server to dialogue_feed(). Of the first octet, bit
  * 0 asks for the mailbox, bit 1 leaves the greeting out (STARTTLS), bit 2 asks
- * about alice's own password, bit 3 tells her address and bit 6 only asks what
- * is offered; the second octet seeds the sizes of the pieces ('0': octet by
+ * about alice's own password, bit 3 tells her address, bit 6 only asks what is
+ * offered and bit 7 carries her exchange, by the mechanism that bits 4 and 5
+ * choose; the second octet seeds the sizes of the pieces ('0': octet by
  * octet). An oracle that only searches the text says which outcomes are
  * possible at all.
  */
@@ -59,12 +60,26 @@ take_pending(struct dialogue *d, unsigned int *commands)
 		bytes = dialogue_pending(d, &len);
 		REQUIRE(bytes != NULL);
 	}
-	REQUIRE(len > 2 && memcmp(bytes + len - 2, "\r\n", 2) == 0);
+	REQUIRE(len > (d->aim == DIALOGUE_RELAY ? 1 : 2));
+	REQUIRE(memcmp(bytes + len - 2, "\r\n", 2) == 0);
 	REQUIRE(memchr(bytes, '\r', len - 2) == NULL);
 	REQUIRE(memchr(bytes, '\n', len - 2) == NULL);
-	REQUIRE(++*commands <= 3);
+	REQUIRE(++*commands <= (d->aim == DIALOGUE_RELAY ? 5 : 3));
 	dialogue_sent(d, len);
 	REQUIRE(dialogue_pending(d, &len) == NULL);
+}
+
+/* No yes to a client that had nothing to prove. */
+static void
+check_exchange(const struct dialogue *d, const char *text, size_t len)
+{
+	if (d->mechanism == SASL_OAUTHBEARER || d->mechanism == SASL_XOAUTH2)
+		return;
+	REQUIRE(has_line(text, len, "+ "));
+	if (d->mechanism == SASL_SCRAM_SHA_256) {
+		REQUIRE(has_line(text, len, "+ cj")); /* r= */
+		REQUIRE(has_line(text, len, "+ dj")); /* v= */
+	}
 }
 
 static void
@@ -81,6 +96,8 @@ check_outcome(const struct dialogue *d, const char *text, size_t len)
 	case DIALOGUE_VERIFIED:
 		REQUIRE(has_line(text, len, "p1 OK"));
 		REQUIRE(!d->mailbox || has_line(text, len, "p2 OK"));
+		if (d->aim == DIALOGUE_RELAY)
+			check_exchange(d, text, len);
 		break;
 	case DIALOGUE_REFUSED:
 	case DIALOGUE_DISABLED:
@@ -104,6 +121,8 @@ check_outcome(const struct dialogue *d, const char *text, size_t len)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const enum sasl_mechanism mechanisms[] = { SASL_CRAM_MD5,
+		SASL_SCRAM_SHA_256, SASL_OAUTHBEARER, SASL_XOAUTH2 };
 	static struct dialogue d;
 	struct dialogue_question question = {
 		.account = "alice",
@@ -124,6 +143,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)netaddr_parse("192.0.2.1", &question.client);
 	if ((data[0] & 64) != 0)
 		question.aim = DIALOGUE_OFFERS;
+	if ((data[0] & 128) != 0) {
+		question.aim = DIALOGUE_RELAY;
+		question.mechanism = mechanisms[data[0] >> 4 & 3];
+		if (question.mechanism != SASL_CRAM_MD5)
+			question.message = "biwsbj1hbGljZSxyPWFiYw==";
+	}
 	seed = data[1] - (unsigned int)'0';
 	text = (const char *)data + 2;
 	len = size - 2;
@@ -135,6 +160,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		n = n < len - at ? n : len - at;
 		dialogue_feed(&d, text + at, n);
 		take_pending(&d, &commands);
+		if (d.state == DIALOGUE_CLIENT) {
+			REQUIRE(*d.challenge != '\0');
+			dialogue_respond(&d, d.challenges == 1 ? "Yz1i" : "");
+			take_pending(&d, &commands);
+		}
 	}
 	dialogue_eof(&d);
 	check_outcome(&d, text, len);

@@ -19,6 +19,13 @@
  *                        verdicts, the slowest MS
  *   leave N DOMAIN PASSWORD
  *                        asks like that and does not wait: left N
+ *   relay ID MECHANISM LOGIN INITIAL [ADDRESS]
+ *                        begins an exchange ("-": none) and does not wait:
+ *                        begun ID, or declined ID; then challenge ID BASE64,
+ *                        and at the end relayed ID VERDICT MS
+ *   respond ID LOGIN BASE64
+ *                        answers the challenge ("-": nothing)
+ *   cancel ID
  *   offers MECHANISM     offers MECHANISM yes|no
  *   fds                  fds OPEN_DESCRIPTORS
  *   size                 size THREADS RESIDENT_KB
@@ -298,6 +305,86 @@ leave_alone(unsigned int n, const char *domain, const char *password)
 	(void)pthread_mutex_unlock(&lock);
 }
 
+/* Exchanges; the verdict is what makes one free again. */
+#define RELAYS_MAX 64
+static struct relay {
+	unsigned int id;
+	struct identity_relay *relay; /* locked; NULL: over */
+	double start;
+} relays[RELAYS_MAX];
+
+static void
+relay_event(void *arg, const char *challenge,
+    const struct identity_verdict *verdict)
+{
+	struct relay *r = arg;
+
+	(void)pthread_mutex_lock(&lock);
+	if (challenge != NULL) {
+		printf("challenge %u %s\n", r->id, challenge);
+	} else {
+		printf("relayed %u %s %.1f\n", r->id,
+		    identity_name(verdict->identity), now_ms() - r->start);
+		r->relay = NULL;
+	}
+	(void)pthread_mutex_unlock(&lock);
+}
+
+static void
+begin_relay(unsigned int id, const char *mechanism, const char *login_text,
+    const char *initial, const char *address)
+{
+	struct login login = login_of(login_text);
+	struct relay *r = &relays[id % RELAYS_MAX];
+	struct netaddr client;
+
+	(void)netaddr_parse(address, &client);
+	(void)pthread_mutex_lock(&lock);
+	r->id = id;
+	r->start = now_ms();
+	r->relay = identity_relay_begin(engine, sasl_find(mechanism),
+	    *login_text == '-' ? NULL : &login,
+	    *initial == '-' ? NULL : initial, &client, relay_event, r);
+	printf("%s %u\n", r->relay != NULL ? "begun" : "declined", id);
+	(void)pthread_mutex_unlock(&lock);
+}
+
+static void
+tell_relay(unsigned int id, const char *login_text, const char *text)
+{
+	struct login login = login_of(login_text);
+	struct relay *r = &relays[id % RELAYS_MAX];
+
+	(void)pthread_mutex_lock(&lock);
+	if (r->relay != NULL && text == NULL)
+		identity_relay_cancel(r->relay);
+	else if (r->relay != NULL)
+		identity_relay_respond(r->relay,
+		    *login_text == '-' ? NULL : &login,
+		    *text == '-' ? "" : text);
+	(void)pthread_mutex_unlock(&lock);
+}
+
+static bool
+obey_about_relays(const char *line)
+{
+	static char text[SASL_TEXT_MAX + 1];
+	char login[LOGIN_MAX + 1], mechanism[32], address[64] = "-";
+	unsigned int id;
+
+	if (sscanf(line, "relay %u %31s %255s %12288s %63s", &id, mechanism,
+		login, text, address) >= 4)
+		begin_relay(id, mechanism, login, text, address);
+	else if (sscanf(line, "respond %u %255s %12288s", &id, login, text) ==
+	    3)
+		tell_relay(id, login, text);
+	else if (sscanf(line, "cancel %u", &id) == 1)
+		tell_relay(id, "-", NULL);
+	else
+		return false;
+	return true;
+}
+
 static void
 print_size(void)
 {
@@ -384,7 +471,7 @@ obey(char *line)
 		run_load(a, b, text);
 	} else if (sscanf(line, "cached %u %255s", &a, text) == 2) {
 		run_cached(a, text);
-	} else if (obey_about_passwords(line)) {
+	} else if (obey_about_passwords(line) || obey_about_relays(line)) {
 		return;
 	} else if (strncmp(line, "ask ", 4) == 0) {
 		(void)ask(line + 4);
@@ -530,7 +617,7 @@ read_options(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	char line[2048];
+	static char line[SASL_TEXT_MAX + 1024];
 	unsigned int left;
 	struct err e;
 	double start;

@@ -70,6 +70,9 @@ class Script:
         # Their own passwords, by authcid, and what they are told with it.
         self.passwords = {}
         self.own = None             # ... whoever it is
+        # By mechanism: what is said to each of the client's messages, and
+        # by CRAM-MD5 before there is one.
+        self.exchange = {}
         self.id_answer = b'* ID NIL\r\nTAG OK ID completed\r\n'
         # INBOX by authzid, too.
         self.boxes = {}
@@ -139,6 +142,18 @@ class Connection:
             return self.say(script.wrong_password)
         return self.say(script.accounts.get(user, script.ok))
 
+    def carry(self, script, mechanism, initial):
+        steps = script.exchange[mechanism]
+        if not initial and mechanism != 'CRAM-MD5':
+            self.say(script.challenge)
+            if self.hear() == b'*':
+                return self.say(b'TAG BAD cancelled\r\n')
+        for step in steps[:-1]:
+            self.say(step)
+            if self.hear() == b'*':
+                return self.say(b'TAG BAD cancelled\r\n')
+        return self.say(steps[-1])
+
     def session(self, script):
         if script.handshake is not None:
             self.say(script.handshake)
@@ -157,6 +172,9 @@ class Connection:
                 self.say(script.id_answer)
             elif words[:2] == [b'AUTHENTICATE', b'PLAIN']:
                 self.login(script, (command.split() + [None])[2])
+            elif words[:1] == [b'AUTHENTICATE'] and \
+                    words[1].decode() in script.exchange:
+                self.carry(script, words[1].decode(), words[2:])
             elif words[:2] == [b'STATUS', b'INBOX']:
                 self.say(script.boxes.get(self.log['authzid'], script.no_box))
             else:
