@@ -313,6 +313,24 @@ warn_unchanged(struct log *log, const struct conf *old, const struct conf *new)
 		    "a sasl section");
 }
 
+/* A door speaks what it spoke at the start, whatever the file says by now. What
+ * is asked of its clients and what their logins prove must go with that. */
+static void
+keep_doors(const struct conf *old, struct conf *new)
+{
+	for (size_t i = 0; i < new->sasl_count; i++) {
+		struct conf_sasl *sasl = &new->sasls[i];
+
+		for (size_t k = 0; k < old->sasl_count; k++) {
+			if (strcmp(old->sasls[k].name, sasl->name) != 0 ||
+			    old->sasls[k].protocol == sasl->protocol)
+				continue;
+			sasl->protocol = old->sasls[k].protocol;
+			sasl->proof = old->sasls[k].proof;
+		}
+	}
+}
+
 static uint64_t
 longest_timeout(const struct conf *conf)
 {
@@ -350,8 +368,11 @@ gate_reload(struct gate *gate, const char *file)
 	conf_report_clear(&report);
 	if (conf != NULL && open_store_for(gate, conf, &e) != 0)
 		conf_free(&conf);
-	if (conf != NULL)
+	if (conf != NULL) {
+		warn_unchanged(gate->log, gate->current->conf, conf);
+		keep_doors(gate->current->conf, conf);
 		rules = rules_new(conf, gate->current, gate->log, &e);
+	}
 	if (rules == NULL) {
 		log_event(gate->log, LOG_LEVEL_ALARM,
 		    "reload of %s failed, the old configuration stays in "
@@ -359,7 +380,6 @@ gate_reload(struct gate *gate, const char *file)
 		    file, e.text);
 		return -1;
 	}
-	warn_unchanged(gate->log, gate->current->conf, rules->conf);
 	if (rules->engine != gate->current->engine)
 		(void)rules_wait_ready(rules, longest_timeout(rules->conf));
 	swap_rules(gate, rules);
