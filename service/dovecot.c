@@ -195,6 +195,8 @@ take_base64(struct trial *a, const struct authline *line)
 
 	if (sasl_base64_decode(line->message, line->message_len, message,
 		sizeof(message), &len) != 0) {
+		/* up to where it broke */
+		OPENSSL_cleanse(message, sizeof(message));
 		take_broken(a);
 		return;
 	}
