@@ -32,22 +32,48 @@
 #define TAG_STATUS     "p2"
 #define TAG_CAPABILITY "p3"
 
-/* So much of a secret in a row is not shown. */
-#define GIVEAWAY 8
+/* So much of a secret in a row is not shown, and shorter ones not whole, unless
+ * they are so short that any word might hold them. */
+#define GIVEAWAY     8
+#define GIVEAWAY_MIN 3
 
-/* A server that repeats our command would put the password into the log. */
 static bool
-gives_away(const struct dialogue *d, const char *text)
+holds_piece(const char *text, const char *secret, size_t len)
 {
-	size_t len = strlen(d->secret);
+	size_t size = len < GIVEAWAY ? len : GIVEAWAY;
 	char piece[GIVEAWAY + 1] = "";
 	bool found = false;
 
-	for (size_t i = 0; !found && i + GIVEAWAY <= len; i++) {
-		memcpy(piece, d->secret + i, GIVEAWAY);
+	if (len < GIVEAWAY_MIN)
+		return false;
+	for (size_t i = 0; !found && i + size <= len; i++) {
+		memcpy(piece, secret + i, size);
 		found = strstr(text, piece) != NULL;
 	}
 	OPENSSL_cleanse(piece, sizeof(piece));
+	return found;
+}
+
+/* A server that repeats our command, or says which password was wrong, would
+ * put it into the log. */
+static bool
+gives_away(const struct dialogue *d, const char *text)
+{
+	char plain[DIALOGUE_SECRET_MAX];
+	const char *nul = NULL;
+	size_t len = 0;
+	bool found;
+
+	found = holds_piece(text, d->secret, strlen(d->secret));
+	if (!found &&
+	    sasl_base64_decode(d->secret, strlen(d->secret), plain,
+		sizeof(plain), &len) == 0 &&
+	    len > 0)
+		nul = memrchr(plain, '\0', len);
+	if (nul != NULL)
+		found =
+		    holds_piece(text, nul + 1, (size_t)(plain + len - nul) - 1);
+	OPENSSL_cleanse(plain, len);
 	return found;
 }
 
@@ -80,7 +106,7 @@ end(struct dialogue *d, enum dialogue_outcome outcome, const char *why,
 	char shown[141];
 
 	(void)snprintf(shown, sizeof(shown), "%s", quote);
-	if (gives_away(d, shown))
+	if (gives_away(d, quote))
 		(void)snprintf(shown, sizeof(shown),
 		    "(it repeats the password)");
 	d->state = DIALOGUE_OVER;

@@ -574,6 +574,38 @@ no_words_repeat_a_password(void **state)
 	assert_non_null(strstr(d.why, "repeats the password"));
 }
 
+/* Not as it was sent, but as it was meant. */
+static void
+no_words_repeat_a_password_in_clear(void **state)
+{
+	static struct dialogue d;
+	static const char *const passwords[] = { "pwd", "secret", "8 octets",
+		"Hunter2-is-mine" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(passwords); i++) {
+		char heard[1000], words[1000] = "", says[200];
+		const char *const lines[] = { IR, says };
+		struct dialogue_question q = { .aim = DIALOGUE_PASSWORD,
+			.account = "alice",
+			.password = passwords[i],
+			.trace = keep_words,
+			.trace_arg = words };
+
+		(void)snprintf(says, sizeof(says),
+		    "* OK did you say %s?\r\n"
+		    "p1 NO alice's password was not %s\r\n",
+		    passwords[i], passwords[i]);
+		play(&q, lines, 2, 1000, &d, heard, sizeof(heard));
+		assert_int_equal(d.outcome, DIALOGUE_UNDECIDED);
+		if (strstr(d.why, passwords[i]) != NULL ||
+		    strstr(words, passwords[i]) != NULL)
+			fail_msg("'%s': got '%s' and '%s'", passwords[i], d.why,
+			    words);
+		assert_non_null(strstr(d.why, "repeats the password"));
+	}
+}
+
 static void
 a_nul_ends_everything(void **state)
 {
@@ -682,6 +714,7 @@ main(void)
 		cmocka_unit_test(only_a_list_is_an_offer),
 		cmocka_unit_test(a_greeting_tells_what_is_offered),
 		cmocka_unit_test(no_words_repeat_a_password),
+		cmocka_unit_test(no_words_repeat_a_password_in_clear),
 		cmocka_unit_test(a_nul_ends_everything),
 		cmocka_unit_test(a_server_without_end_is_cut_off),
 		cmocka_unit_test(what_must_not_reach_the_wire_does_not),
