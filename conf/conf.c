@@ -231,10 +231,42 @@ static void
 take_pattern(struct loader *l, void *arg, unsigned int line, const char *text)
 {
 	struct err e = { "" };
+	bool *by_domain = arg;
 
-	(void)arg;
+	*by_domain = *by_domain || strstr(text, "%d") != NULL;
 	if (owners_add_pattern(l->conf->policy.owners, text, &e) < 0)
 		report_error(&l->r, line, "senders.own", "%s", e.text);
+}
+
+/* At postern's own door the client writes the domain, and a server that is
+ * asked about the local part alone does not look at it. */
+static void
+warn_any_domain(struct loader *l, const struct block *b)
+{
+	const struct conf *conf = l->conf;
+
+	if (conf->sasl_count == 0 ||
+	    conf->policy.switches.sender_check == SENDER_CHECK_OFF)
+		return;
+	for (size_t i = 0; i < conf->imap_count; i++) {
+		const struct conf_imap *imap = &conf->imaps[i];
+
+		for (size_t k = 0;
+		     imap->login_as == LOGIN_AS_USER && k < imap->domain_count;
+		     k++) {
+			if (strcmp(imap->domains[k], "*") == 0)
+				report_warning(&l->r,
+				    document_line(l->document, b,
+					OPTION_SENDERS_OWN),
+				    "senders.own",
+				    "%%d is any domain that a client likes: "
+				    "with its login_as = \"user\", imap "
+				    "\"%.80s\" takes alice@whatever.example "
+				    "for alice; name its domains, instead of "
+				    "\"*\"",
+				    imap->name);
+		}
+	}
 }
 
 static void
@@ -279,6 +311,7 @@ load_senders(struct loader *l)
 {
 	struct block b = only_block(l, SECTION_SENDERS);
 	struct policy *policy = &l->conf->policy;
+	bool by_domain = false;
 
 	policy->switches.sender_check =
 	    (enum sender_check)load_word(l, &b, OPTION_SENDERS_CHECK);
@@ -289,7 +322,9 @@ load_senders(struct loader *l)
 		report_no_memory(&l->r);
 		return;
 	}
-	load_list(l, &b, OPTION_SENDERS_OWN, take_pattern, NULL);
+	load_list(l, &b, OPTION_SENDERS_OWN, take_pattern, &by_domain);
+	if (by_domain)
+		warn_any_domain(l, &b);
 	load_map(l, &b);
 }
 

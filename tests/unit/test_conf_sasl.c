@@ -389,8 +389,28 @@ static const struct row fine[] = {
 	{ IMAP "sasl \"a\" { listen = \"unix:/s\"\nsocket_mode = 0666 }",
 	    "2: warning: sasl.socket_mode: 0666 lets everybody on this host "
 	    "try passwords, and say for any client" },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" }\n"
+	       "senders { check = envelope }",
+	    "2: warning: senders.own: %d is any domain that a client likes: "
+	    "with its login_as = \"user\", imap \"a\" takes "
+	    "alice@whatever.example for alice; name its domains, instead of "
+	    "\"*\"" },
 	/* and no warnings */
 	{ IMAP "sasl \"a\" { listen = \"unix:/s\" }", NULL },
+	{ IMAP "sasl \"a\" { listen = \"unix:/s\" }\n"
+	       "senders { check = envelope own = \"%u@example.org\" }",
+	    NULL },
+	{ IMAP "senders { check = envelope }", NULL },
+	{ INTERNAL "imap \"a\" { url = \"imaps://h\" verify = session "
+		   "domains = example.org }\n"
+		   "sasl \"a\" { listen = \"unix:/s\" }"
+		   "senders { check = envelope }",
+	    NULL },
+	{ INTERNAL "imap \"a\" { url = \"imaps://h\" verify = session "
+		   "login_as = address }\n"
+		   "sasl \"a\" { listen = \"unix:/s\" }"
+		   "senders { check = envelope }",
+	    NULL },
 	{ BY_SESSION "sasl \"a\" { listen = \"unix:/s\" }", NULL },
 	{ BY_SESSION "sasl \"a\" { listen = \"unix:/s\" protocol = saslauthd "
 		     "proof = login }",
