@@ -16,6 +16,7 @@ enum ctl_exit {
 int ctl_check(const char *file, int argc, char **argv);
 int ctl_explain(const char *file, int argc, char **argv);
 int ctl_proof(const char *file, int argc, char **argv);
+int ctl_lease(const char *file, int argc, char **argv);
 int ctl_login(const char *file, int argc, char **argv);
 int ctl_reload(const char *file, int argc, char **argv);
 

@@ -53,8 +53,9 @@ open_store(struct oracle *oracle, const struct conf *conf)
 	};
 	struct err e = { "out of memory" };
 
-	if (!conf_needs_store(conf))
+	if (oracle->store_sought || !conf_needs_store(conf))
 		return;
+	oracle->store_sought = true;
 	if (find_store(oracle, &options, &e) == 0) {
 		if (oracle->no_store)
 			return;
@@ -63,7 +64,7 @@ open_store(struct oracle *oracle, const struct conf *conf)
 	}
 	if (oracle->store == NULL)
 		log_event(oracle->log, LOG_LEVEL_WARNING,
-		    "the session proofs cannot be read: %s", e.text);
+		    "what the daemon remembers cannot be read: %s", e.text);
 }
 
 /* The store first: it wants a process without threads, and may take on its
@@ -115,6 +116,19 @@ ask_oracle(void *arg, const struct rules *rules, const struct login *login,
 	if (!rules_would_ask(rules, login))
 		return IDENTITY_REFUSED;
 	return oracle->identity;
+}
+
+static int
+ask_leases(void *arg, const struct rules *rules, const struct netaddr *peer,
+    struct login logins_r[LEASE_HOLDERS_MAX])
+{
+	struct oracle *oracle = arg;
+
+	open_store(oracle, rules->conf);
+	if (oracle->no_store)
+		return 0;
+	return lease_holders(oracle->store, &rules->conf->policy, peer,
+	    gate_wall_ms(), logins_r);
 }
 
 static bool
@@ -257,6 +271,7 @@ ctl_explain(const char *file, int argc, char **argv)
 		gate = gate_new(rules, NULL);
 	if (gate != NULL && oracle.log != NULL) {
 		gate_set_ask(gate, ask_oracle, &oracle);
+		gate_set_leases(gate, ask_leases, &oracle);
 		rc = explain(gate, &oracle, argc, argv);
 	}
 	gate_free(&gate);

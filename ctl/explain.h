@@ -21,6 +21,7 @@ struct oracle {
 	struct rules *online; /* made when the first question needs them */
 	struct store *store;
 	bool no_store;            /* there is none yet */
+	bool store_sought;        /* it was tried to open it */
 	struct rules_trail trail; /* whom the latest question went to */
 };
 

@@ -178,6 +178,27 @@ say_identity(const struct session *session, const struct oracle *oracle)
 		say_sources(oracle);
 }
 
+static const char *
+lease_words(const struct session *session)
+{
+	const struct facts *f = session_facts(session);
+
+	switch (f->lease) {
+	case LEASE_NOT_ASKED:
+		return "not asked";
+	case LEASE_UNKNOWN:
+		return "the store cannot be read";
+	case LEASE_NONE:
+		return "nobody has one at this address, or it speaks for "
+		       "others";
+	case LEASE_HELD:
+		break;
+	}
+	return f->sender_owned == TRI_YES
+	    ? session_login(session)->text
+	    : "held at this address, but by none to whom the sender belongs";
+}
+
 static void
 say_login(const struct session *session, const struct oracle *oracle,
     const struct question *q)
@@ -189,12 +210,15 @@ say_login(const struct session *session, const struct oracle *oracle,
 			     "the daemon counts\n");
 	(void)printf("tls        %s\n", tls_words(f));
 	(void)printf("login      %s%s%s%s\n", login_words(f),
-	    *session_login(session)->text != '\0' ? ": " : "",
-	    session_login(session)->text,
+	    f->login == LOGIN_PRESENT ? ": " : "",
+	    f->login == LOGIN_PRESENT ? session_login(session)->text : "",
 	    q->login.data != NULL && q->mech.data == NULL
 		? " (a login counts only with its mech)"
 		: "");
 	say_identity(session, oracle);
+	if (session_policy(session)->switches.leases == LEASES_ON &&
+	    f->zone != ZONE_INTERNAL)
+		(void)printf("lease      %s\n", lease_words(session));
 	if (session_policy(session)->switches.sender_check !=
 		SENDER_CHECK_OFF &&
 	    f->login == LOGIN_PRESENT)

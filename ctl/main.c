@@ -16,6 +16,9 @@ static const struct {
 } commands[] = {
 	{ "check", ctl_check, "check" },
 	{ "explain", ctl_explain, "explain KEY=VALUE... | --batch" },
+	{ "lease", ctl_lease,
+	    "lease list | add --user USER --addr ADDRESS |\n"
+	    "                        del --addr ADDRESS [--user USER] | follow FILE" },
 	{ "login", ctl_login, "login [--addr ADDRESS] USER" },
 	{ "proof", ctl_proof, "proof list | del --user USER [--addr ADDRESS]" },
 	{ "reload", ctl_reload, "reload" },

@@ -286,6 +286,16 @@ same_doors(const struct conf *old, const struct conf *new)
 	return true;
 }
 
+static bool
+same_http(const struct conf_http *a, const struct conf_http *b)
+{
+	if (a->listen == NULL || b->listen == NULL)
+		return a->listen == b->listen;
+	return strcmp(a->listen, b->listen) == 0 &&
+	    a->socket_mode == b->socket_mode &&
+	    strcmp(a->socket_group, b->socket_group) == 0;
+}
+
 /* Settings that are looked at once, at the start. */
 static void
 warn_unchanged(struct log *log, const struct conf *old, const struct conf *new)
@@ -311,6 +321,9 @@ warn_unchanged(struct log *log, const struct conf *old, const struct conf *new)
 		log_event(log, LOG_LEVEL_WARNING, text,
 		    "title, protocol, listen, socket_mode or socket_group of "
 		    "a sasl section");
+	if (!same_http(&old->http, &new->http))
+		log_event(log, LOG_LEVEL_WARNING, text,
+		    "listen, socket_mode or socket_group of the http section");
 }
 
 /* A door speaks what it spoke at the start, whatever the file says by now. What

@@ -22,6 +22,7 @@
 #include "service/delegation.h"
 #include "service/door.h"
 #include "service/dovecot.h"
+#include "service/http.h"
 #include "service/listen.h"
 #include "service/pool.h"
 #include "service/saslauthd.h"
@@ -33,6 +34,7 @@ struct service {
 	struct house house;
 	struct door *doors;
 	size_t door_count;
+	struct http *http; /* NULL: no section */
 	struct event *wake;
 	struct event *end;
 	int end_fd;
@@ -154,7 +156,9 @@ open_doors(struct service *s, const struct conf *conf, struct err *e)
 		if (open_sasl(s, &conf->sasls[i], e) != 0)
 			return -1;
 	}
-	return open_delegation(s, &conf->delegation, e);
+	if (open_delegation(s, &conf->delegation, e) != 0)
+		return -1;
+	return http_open(&conf->http, &s->http, e);
 }
 
 int
@@ -239,6 +243,8 @@ make_loop(struct service *s)
 		if (door_open(&s->doors[i]) != 0)
 			return -1;
 	}
+	if (s->http != NULL && http_start(s->http, h->base, h->gate) != 0)
+		return -1;
 	return 0;
 }
 
@@ -248,7 +254,7 @@ service_start(struct service *s, struct gate *gate)
 	sigset_t all, before;
 	int rc;
 
-	if (s->door_count == 0)
+	if (s->door_count == 0 && s->http == NULL)
 		return 0;
 	s->house.gate = gate;
 	if (make_loop(s) != 0)
@@ -288,6 +294,7 @@ service_stop(struct service **service)
 			(void)unlink(listen_unix_path(address));
 		door_close(&s->doors[i]);
 	}
+	http_close(&s->http);
 	if (s->wake != NULL)
 		event_free(s->wake);
 	if (s->end != NULL)

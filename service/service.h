@@ -9,7 +9,7 @@
 #include "policy/err.h"
 
 /* The doors beside the milter: one thread with one event loop serves every
- * `sasl` section and the `delegation` section. */
+ * `sasl` section, the `delegation` section and the `http` section. */
 struct service;
 
 /*

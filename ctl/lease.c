@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * posternctl lease: shows leases, gives and takes them back, and reads logs of
+ * IMAP servers for logins that are good for one. Works in the store beside the
+ * daemon, as the store's owner.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctl/ctl.h"
+#include "ctl/follow.h"
+#include "gate/feed.h"
+#include "gate/lease.h"
+#include "gate/rules.h"
+#include "policy/login.h"
+#include "policy/netaddr.h"
+#include "store/place.h"
+#include "store/store.h"
+
+enum verb { VERB_NONE, VERB_LIST, VERB_ADD, VERB_DEL, VERB_FOLLOW };
+
+struct request {
+	enum verb verb;
+	const char *user;
+	const char *addr;
+	const char *path;
+};
+
+struct work {
+	const struct request *request;
+	const struct rules *rules;
+	struct store *store;
+};
+
+static void
+complain(void *arg, enum store_level level, const char *text)
+{
+	(void)arg;
+	(void)fprintf(stderr, "posternctl: %s%s\n",
+	    level == STORE_INFO ? "" : "warning: ", text);
+}
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static enum verb
+verb_of(const char *word)
+{
+	if (strcmp(word, "list") == 0)
+		return VERB_LIST;
+	if (strcmp(word, "add") == 0)
+		return VERB_ADD;
+	if (strcmp(word, "del") == 0)
+		return VERB_DEL;
+	return strcmp(word, "follow") == 0 ? VERB_FOLLOW : VERB_NONE;
+}
+
+static int
+parse_options(int argc, char **argv, struct request *r)
+{
+	for (int i = 0; i < argc; i += 2) {
+		const char **value = NULL;
+
+		if (strcmp(argv[i], "--user") == 0)
+			value = &r->user;
+		else if (strcmp(argv[i], "--addr") == 0)
+			value = &r->addr;
+		if (value == NULL || *value != NULL || i + 1 == argc)
+			return -1;
+		*value = argv[i + 1];
+	}
+	return r->addr == NULL ? -1 : 0;
+}
+
+static int
+parse(int argc, char **argv, struct request *r)
+{
+	r->verb = argc > 0 ? verb_of(argv[0]) : VERB_NONE;
+	switch (r->verb) {
+	case VERB_LIST:
+		return argc == 1 ? 0 : -1;
+	case VERB_FOLLOW:
+		r->path = argc == 2 ? argv[1] : NULL;
+		return argc == 2 ? 0 : -1;
+	case VERB_ADD:
+		if (parse_options(argc - 1, argv + 1, r) != 0)
+			return -1;
+		return r->user == NULL ? -1 : 0;
+	case VERB_DEL:
+		return parse_options(argc - 1, argv + 1, r);
+	case VERB_NONE:
+		break;
+	}
+	return -1;
+}
+
+static int
+print_lease(void *arg, const struct store_lease *lease)
+{
+	const uint64_t *now = arg;
+	char addr[NETADDR_TEXT_MAX];
+
+	netaddr_format(&lease->addr, addr);
+	return printf("%s\t%s\t%ju\t%s\n", addr, lease->login.text,
+		   (uintmax_t)(lease->until_ms - *now + 999) / 1000,
+		   lease->source) < 0;
+}
+
+static int
+list(const struct work *w, struct err *e)
+{
+	uint64_t now = now_ms();
+
+	if (store_lease_list(w->store, now, print_lease, &now, e) != 0)
+		return CTL_FINDING;
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		err_set(e, "the list could not be written");
+		return CTL_FINDING;
+	}
+	return CTL_GOOD;
+}
+
+static int
+add(const struct work *w, struct err *e)
+{
+	const struct lease_login login = {
+		.user = w->request->user,
+		.user_len = strlen(w->request->user),
+		.addr = w->request->addr,
+		.addr_len = strlen(w->request->addr),
+		.source = "ctl",
+	};
+	struct store_lease lease;
+	const char *why;
+
+	if (lease_give(w->store, w->rules, &login, now_ms(), &lease, &why) ==
+	    LEASE_GIVEN)
+		return CTL_GOOD;
+	err_set(e, "no lease for %.255s at %.80s: %s", login.user, login.addr,
+	    why);
+	return CTL_FINDING;
+}
+
+static int
+del(const struct work *w, struct err *e)
+{
+	const struct request *r = w->request;
+	struct netaddr addr;
+	struct login login;
+	int count;
+
+	if (netaddr_parse(r->addr, &addr) != 0) {
+		err_set(e, "\"%.80s\" is no address", r->addr);
+		return CTL_USAGE;
+	}
+	if (r->user != NULL &&
+	    login_normalise(r->user, strlen(r->user),
+		w->rules->conf->policy.realm, &login) != 0) {
+		err_set(e, "\"%.255s\" is no login", r->user);
+		return CTL_USAGE;
+	}
+	count = store_lease_del(w->store, &addr,
+	    r->user != NULL ? &login : NULL, e);
+	if (count < 0)
+		return CTL_FINDING;
+	(void)printf("%d lease%s at %s deleted\n", count, count == 1 ? "" : "s",
+	    r->addr);
+	return count > 0 ? CTL_GOOD : CTL_FINDING;
+}
+
+static void
+take_line(void *arg, const char *line, size_t len)
+{
+	const struct work *w = arg;
+	struct feed_login told;
+	struct lease_login login;
+	struct store_lease lease;
+	const char *why;
+
+	if (!feed_line(line, len, &told))
+		return;
+	login = feed_as_lease(&told);
+	/* what gives no lease is said by nobody: it is in the log already */
+	if (lease_give(w->store, w->rules, &login, now_ms(), &lease, &why) ==
+	    LEASE_FAILED)
+		(void)fprintf(stderr, "posternctl: no lease for %s at %s: %s\n",
+		    told.user, told.addr, why);
+}
+
+static int
+follow_log(struct work *w, struct err *e)
+{
+	if (follow(w->request->path, take_line, w) == 0)
+		return CTL_GOOD;
+	err_set(e, "%.400s: %s", w->request->path, strerror(errno));
+	return CTL_FINDING;
+}
+
+static int
+do_request(struct work *w, struct err *e)
+{
+	switch (w->request->verb) {
+	case VERB_LIST:
+		return list(w, e);
+	case VERB_ADD:
+		return add(w, e);
+	case VERB_DEL:
+		return del(w, e);
+	case VERB_FOLLOW:
+		return follow_log(w, e);
+	case VERB_NONE:
+		break;
+	}
+	return CTL_USAGE;
+}
+
+static int
+work(const struct rules *rules, const struct request *r)
+{
+	const struct store_options options = {
+		.url = rules->conf->store_url,
+		.state_dir = rules->conf->state_dir,
+		.report = complain,
+	};
+	struct work w = { .request = r, .rules = rules };
+	struct err e = { "" };
+	int rc = CTL_FINDING;
+
+	if (place_take_owner(&options, &e) == 0)
+		w.store = store_open(&options, &e);
+	if (w.store != NULL)
+		rc = do_request(&w, &e);
+	store_close(&w.store);
+	if (e.text[0] != '\0')
+		(void)fprintf(stderr, "posternctl: %s\n", e.text);
+	return rc;
+}
+
+int
+ctl_lease(const char *file, int argc, char **argv)
+{
+	struct request r = { .verb = VERB_NONE };
+	struct rules *rules;
+	struct conf *conf;
+	int rc = CTL_FINDING;
+
+	if (parse(argc, argv, &r) != 0) {
+		(void)fprintf(stderr,
+		    "posternctl: lease list, lease add --user USER --addr "
+		    "ADDRESS, lease del --addr ADDRESS [--user USER], or lease "
+		    "follow FILE\n");
+		return CTL_USAGE;
+	}
+	conf = ctl_load(file, NULL);
+	if (conf == NULL)
+		return CTL_CONFIG;
+	rules = rules_new_offline(conf);
+	if (rules != NULL)
+		rc = work(rules, &r);
+	rules_free(&rules);
+	return rc;
+}
