@@ -366,7 +366,8 @@ identity_ask(struct identity_engine *engine, const struct login *login)
 	struct backend *b = engine_backend(engine, login);
 	enum identity answer;
 
-	if (b == NULL || route_is_master(b->master_separator, login))
+	if (b == NULL || route_is_ambiguous(login) ||
+	    route_is_master(b->master_separator, login))
 		return IDENTITY_REFUSED;
 	if (!b->proxy)
 		return IDENTITY_UNKNOWN;

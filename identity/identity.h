@@ -86,7 +86,8 @@ bool identity_wait_ready(struct identity_engine *engine, uint64_t ms);
  * waiting at most wait_ms. IDENTITY_UNKNOWN is every failure: no answer in
  * time, too many waiters, breaker open, a server that makes no sense, no
  * memory; it is never cached. IDENTITY_REFUSED at once for a login that no
- * backend's domains match or that contains its master separator. Any thread.
+ * backend's domains match, that contains its master separator or more than one
+ * '@'. Any thread.
  */
 enum identity identity_ask(struct identity_engine *engine,
     const struct login *login);
