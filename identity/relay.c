@@ -108,7 +108,8 @@ judge(struct identity_relay *relay, const struct login *login, const char *text)
 
 	relay->named = true;
 	if (b == NULL || !backend_serves(b, login) ||
-	    route_is_master(b->master_separator, login))
+	    route_is_master(b->master_separator, login) ||
+	    route_is_ambiguous(login))
 		relay->refused = true;
 	else if (!is_spelled(b, relay->mechanism, login, text))
 		relay->refused = relay->misspelt = true;

@@ -295,7 +295,9 @@ class Cases:
                 (False, 'alice*postern@example.test', b'alice*postern',
                  'refused'),
                 (True, 'alice*postern@example.test',
-                 b'alice*postern@example.test', 'refused')):
+                 b'alice*postern@example.test', 'refused'),
+                (True, 'alice@example.org@example.test',
+                 b'alice@example.org@example.test', 'refused')):
             ask = self._ask([server], '--separator', '*',
                             *(['--address'] if address else []))
             for m in ALL:
