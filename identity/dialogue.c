@@ -54,13 +54,29 @@ holds_piece(const char *text, const char *secret, size_t len)
 	return found;
 }
 
+/* Where the password in a message begins, or the token; NULL: nowhere. */
+static const char *
+secret_in(const struct dialogue *d, const char *plain, size_t len)
+{
+	const char *from = memrchr(plain, '\0', len);
+
+	if (from != NULL)
+		return from + 1;
+	if (d->mechanism != SASL_OAUTHBEARER && d->mechanism != SASL_XOAUTH2)
+		return NULL;
+	from = memmem(plain, len, "auth=", 5);
+	if (from != NULL)
+		from = memchr(from, ' ', (size_t)(plain + len - from));
+	return from != NULL ? from + 1 : NULL;
+}
+
 /* A server that repeats our command, or says which password was wrong, would
  * put it into the log. */
 static bool
 gives_away(const struct dialogue *d, const char *text)
 {
 	char plain[DIALOGUE_SECRET_MAX];
-	const char *nul = NULL;
+	const char *from = NULL;
 	size_t len = 0;
 	bool found;
 
@@ -69,10 +85,9 @@ gives_away(const struct dialogue *d, const char *text)
 	    sasl_base64_decode(d->secret, strlen(d->secret), plain,
 		sizeof(plain), &len) == 0 &&
 	    len > 0)
-		nul = memrchr(plain, '\0', len);
-	if (nul != NULL)
-		found =
-		    holds_piece(text, nul + 1, (size_t)(plain + len - nul) - 1);
+		from = secret_in(d, plain, len);
+	if (from != NULL)
+		found = holds_piece(text, from, (size_t)(plain + len - from));
 	OPENSSL_cleanse(plain, len);
 	return found;
 }

@@ -439,6 +439,43 @@ an_exchange_is_verified_only_where_it_can_be_complete(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+static void
+keep_words(void *arg, const char *text)
+{
+	char *words = arg;
+	size_t n = strlen(words);
+
+	(void)snprintf(words + n, 1000 - n, "%s\n", text);
+}
+
+static void
+no_words_repeat_a_token(void **state)
+{
+	static struct dialogue d;
+	char words[2000] = "";
+	const struct dialogue_question q = {
+		.aim = DIALOGUE_RELAY,
+		.mechanism = SASL_XOAUTH2,
+		/* user=alice^Aauth=Bearer top-secret-token^A^A */
+		.message = "dXNlcj1hbGljZQFhdXRoPUJlYXJlciB0b3Atc2VjcmV0LXRva2"
+			   "VuAQE=",
+		.trace = keep_words,
+		.trace_arg = words,
+	};
+	const char *const says = "p1 NO alice, what is top-secret-token?\r\n";
+	char heard[1000] = "";
+
+	(void)state;
+	assert_int_equal(dialogue_start(&d, &q), 0);
+	dialogue_feed(&d, OFFER, strlen(OFFER));
+	listen_to(&d, heard, sizeof(heard));
+	dialogue_feed(&d, says, strlen(says));
+	assert_true(dialogue_is_over(&d));
+	assert_null(strstr(d.why, "secret"));
+	assert_null(strstr(words, "secret"));
+	assert_non_null(strstr(d.why, "repeats the password"));
+}
+
 /* What the client said before is not left behind, whatever it says then. */
 static void
 messages_are_forgotten(void **state)
@@ -542,15 +579,6 @@ a_greeting_tells_what_is_offered(void **state)
 	assert_int_equal(d.outcome, DIALOGUE_VERIFIED);
 	assert_true(d.listed);
 	assert_int_equal(d.offers, CRAM);
-}
-
-static void
-keep_words(void *arg, const char *text)
-{
-	char *words = arg;
-	size_t n = strlen(words);
-
-	(void)snprintf(words + n, 1000 - n, "%s\n", text);
 }
 
 static void
@@ -709,6 +737,7 @@ main(void)
 		cmocka_unit_test(an_own_password_has_a_table_of_its_own),
 		cmocka_unit_test(
 		    an_exchange_is_verified_only_where_it_can_be_complete),
+		cmocka_unit_test(no_words_repeat_a_token),
 		cmocka_unit_test(messages_are_forgotten),
 		cmocka_unit_test(what_cannot_be_carried_does_not_begin),
 		cmocka_unit_test(only_a_list_is_an_offer),
