@@ -28,9 +28,12 @@ static int
 find_store(struct oracle *oracle, const struct store_options *options,
     struct err *e)
 {
-	char *dir = place_dir(options, e), *path = NULL;
+	char *dir, *path = NULL;
 	int rc = -1;
 
+	if (!place_is_file(options))
+		return 0;
+	dir = place_dir(options, e);
 	if (dir != NULL)
 		path = place_file(dir);
 	if (path != NULL) {

@@ -133,7 +133,15 @@ counter_give(struct store *store, const struct record_key *key,
 		tell_writer(db);
 }
 
-/* Drops what is too old, what comes from the future, and one value. */
+/* Does it count? Threads and hosts do not have quite the same time. */
+static bool
+is_within(uint64_t time_ms, uint64_t window_ms, uint64_t now_ms)
+{
+	return time_ms <= now_ms ? now_ms - time_ms < window_ms
+				 : time_ms - now_ms < window_ms;
+}
+
+/* Drops what is too old or from nowhere, and one value. */
 static void
 prune(struct set *set, const uint64_t *value, uint64_t window_ms,
     uint64_t now_ms)
@@ -143,8 +151,7 @@ prune(struct set *set, const uint64_t *value, uint64_t window_ms,
 	for (size_t i = 0; i < set->count; i++) {
 		const struct seen *seen = &set->seen[i];
 
-		if (seen->time_ms <= now_ms &&
-		    now_ms - seen->time_ms < window_ms &&
+		if (is_within(seen->time_ms, window_ms, now_ms) &&
 		    (value == NULL || seen->value != *value))
 			set->seen[count++] = *seen;
 	}

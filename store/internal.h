@@ -71,6 +71,9 @@ void store_end(struct store *store);
 /* lmdb.c */
 struct store *lmdb_open(const struct store_options *options, struct err *e);
 
+/* redis.c */
+struct store *redis_open(const struct store_options *options, struct err *e);
+
 /* trouble.c */
 void report(struct store *store, enum store_level level, const char *format,
     ...) __attribute__((format(printf, 3, 4)));

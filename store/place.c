@@ -12,15 +12,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/redisurl.h"
+
 static const char scheme[] = "lmdb:";
 
 int
 store_check_url(const char *url, struct err *e)
 {
 	const char *dir;
+	struct redisurl redis;
 
+	if (redisurl_is_one(url))
+		return redisurl_parse(url, &redis, e);
 	if (strncmp(url, scheme, strlen(scheme)) != 0) {
-		err_set(e, "\"%.80s\" is no lmdb: or lmdb:DIRECTORY", url);
+		err_set(e,
+		    "it is neither lmdb:[DIRECTORY] nor redis://HOST "
+		    "or rediss://HOST");
 		return -1;
 	}
 	dir = url + strlen(scheme);
@@ -30,6 +37,12 @@ store_check_url(const char *url, struct err *e)
 		return -1;
 	}
 	return 0;
+}
+
+bool
+place_is_file(const struct store_options *options)
+{
+	return options->url == NULL || !redisurl_is_one(options->url);
 }
 
 char *
@@ -81,7 +94,7 @@ place_take_owner(const struct store_options *options, struct err *e)
 	struct stat st;
 	int rc = -1;
 
-	if (geteuid() != 0)
+	if (geteuid() != 0 || !place_is_file(options))
 		return 0;
 	dir = place_dir(options, e);
 	if (dir == NULL)

@@ -2,8 +2,13 @@
 #ifndef POSTERN_STORE_PLACE_H
 #define POSTERN_STORE_PLACE_H
 
+#include <stdbool.h>
+
 #include "policy/err.h"
 #include "store/store.h"
+
+/* Is it kept in a file on this host? */
+bool place_is_file(const struct store_options *options);
 
 /* The directory in which the options put the store; the caller frees it. NULL
  * with the reason in e. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "store/internal.h"
+#include "store/redisurl.h"
 
 /* More logins than that at one address are not told apart. */
 #define HOLDERS_MAX 64
@@ -39,6 +40,8 @@ store_end(struct store *store)
 struct store *
 store_open(const struct store_options *options, struct err *e)
 {
+	if (options->url != NULL && redisurl_is_one(options->url))
+		return redis_open(options, e);
 	return lmdb_open(options, e);
 }
 

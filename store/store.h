@@ -30,6 +30,8 @@ enum store_level { STORE_INFO, STORE_WARNING, STORE_ALARM };
 struct store_options {
 	const char *url;       /* lmdb:[DIR], redis://..., rediss://... */
 	const char *state_dir; /* where "lmdb:" without DIR lives */
+	const char *password;  /* of Redis; NULL or "": none */
+	const char *ca_file;   /* for rediss:; NULL: the system's */
 	/* Called from any thread with one line of text (no line feed). */
 	void (*report)(void *arg, enum store_level level, const char *text);
 	void *report_arg;

@@ -709,7 +709,8 @@ urls_are_checked(void **state)
 		{ "lmdb:", NULL },
 		{ "lmdb:/var/lib/postern", NULL },
 		{ "lmdb:here", "slash" },
-		{ "redis://localhost", "lmdb:" },
+		{ "redis://localhost", NULL },
+		{ "redis://me:secret@localhost", "password_file" },
 		{ "LMDB:", "lmdb:" },
 		{ "", "lmdb:" },
 	};

@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The thread that talks to Redis: it connects, carries requests there and
+ * answers back in their order, and knows when there is nobody to talk to. While
+ * that is so requests are turned away at once. No caller's thread ever touches
+ * the connection.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+
+#include "store/redis.h"
+
+#define CONNECT_MS    1000
+#define PAUSE_LEAST   100
+#define PAUSE_MOST    2000
+#define ALIVE_MS      1000 /* a sign of life is asked for that often */
+#define GIVE_UP_MS    1500 /* without an answer */
+#define STOP_MS       3000
+#define REQUESTS_MOST 20000
+#define READ_SIZE     65536
+
+#define AWAY                                                              \
+ "%s: away: %s (limits do not bind, leases and proofs are unknown until " \
+ "it is back)"
+
+static const char slow_text[] = "it does not answer";
+
+static void
+append(struct redis_queue *queue, struct redis_request *request)
+{
+	if (queue->first == NULL)
+		queue->last = &queue->first;
+	request->next = NULL;
+	*queue->last = request;
+	queue->last = &request->next;
+	queue->count++;
+}
+
+static struct redis_request *
+shift(struct redis_queue *queue)
+{
+	struct redis_request *request = queue->first;
+
+	if (request != NULL) {
+		queue->first = request->next;
+		queue->count--;
+	}
+	return request;
+}
+
+static void
+free_request(struct redis_request *request)
+{
+	if (request->reply != NULL)
+		freeReplyObject(request->reply);
+	(void)pthread_cond_destroy(&request->answered);
+	free(request->command);
+	free(request);
+}
+
+struct redis_request *
+redis_request(struct redis *r, int argc, const char *const *argv,
+    const size_t *lens)
+{
+	struct redis_request *request = calloc(1, sizeof(*request));
+	const char *words[16];
+	int len;
+
+	if (request == NULL)
+		return NULL;
+	for (int i = 0; i < argc; i++)
+		words[i] = argv[i];
+	len = redisFormatCommandArgv(&request->command, argc, words, lens);
+	if (len < 0 || pthread_cond_init(&request->answered, &r->monotonic)) {
+		free(request->command);
+		free(request);
+		return NULL;
+	}
+	request->len = (size_t)len;
+	return request;
+}
+
+static void
+wake(struct redis *r)
+{
+	const uint64_t one = 1;
+
+	r->asleep = false;
+	if (write(r->wake_fd, &one, sizeof(one)) < 0)
+		return; /* it is full of wakings already */
+}
+
+int
+redis_send(struct redis *r, struct redis_request *request, bool left)
+{
+	bool up;
+
+	if (request == NULL)
+		return -1;
+	request->left = left;
+	(void)pthread_mutex_lock(&r->lock);
+	up = r->up && r->waiting.count < REQUESTS_MOST;
+	if (up) {
+		append(&r->waiting, request);
+		if (r->asleep)
+			wake(r);
+	}
+	(void)pthread_mutex_unlock(&r->lock);
+	if (!up)
+		free_request(request);
+	return up ? 0 : -1;
+}
+
+static struct timespec
+monotonic(uint64_t ms)
+{
+	return (struct timespec){ .tv_sec = (time_t)(ms / 1000),
+		.tv_nsec = (long)(ms % 1000) * 1000000 };
+}
+
+redisReply *
+redis_receive(struct redis *r, struct redis_request *request, uint64_t wait_ms)
+{
+	const struct timespec until = monotonic(clock_mono_ms() + wait_ms);
+	redisReply *reply = NULL;
+	int rc = 0;
+	bool done;
+
+	(void)pthread_mutex_lock(&r->lock);
+	while (!request->done && rc == 0)
+		rc = pthread_cond_timedwait(&request->answered, &r->lock,
+		    &until);
+	done = request->done;
+	if (done) {
+		reply = request->reply;
+		request->reply = NULL;
+	} else {
+		/* nobody waits again before it is known to answer */
+		request->left = true;
+		if (r->up && wait_ms <= REDIS_WAIT_MS) {
+			r->up = false;
+			err_set(&r->why, "%s", slow_text);
+		}
+	}
+	(void)pthread_mutex_unlock(&r->lock);
+	if (done)
+		free_request(request);
+	return reply;
+}
+
+static bool
+is_refusal(const redisReply *reply)
+{
+	/* a script that it does not know is asked for in full */
+	return reply->type == REDIS_REPLY_ERROR &&
+	    strncmp(reply->str, "NOSCRIPT", 8) != 0;
+}
+
+/* With the lock held. reply is taken. */
+static void
+settle(struct redis *r, struct redis_request *request, redisReply *reply)
+{
+	if (reply != NULL && is_refusal(reply))
+		err_set(&r->refusal, "%.200s", reply->str);
+	else if (reply != NULL && request->writes)
+		r->accepted = true;
+	request->reply = reply;
+	request->done = true;
+	if (!request->left) {
+		(void)pthread_cond_signal(&request->answered);
+		return;
+	}
+	if (reply == NULL || reply->type == REDIS_REPLY_ERROR)
+		r->lost++;
+	free_request(request);
+}
+
+/* Says so once, and turns all requests away. */
+static void
+go_down(struct redis *r, const char *why)
+{
+	struct redis_request *request;
+
+	redislink_close(&r->link);
+	if (r->reader != NULL)
+		redisReaderFree(r->reader);
+	r->reader = NULL;
+	r->out_len = 0;
+	(void)pthread_mutex_lock(&r->lock);
+	r->up = false;
+	err_set(&r->why, "%s", why);
+	(void)pthread_mutex_unlock(&r->lock);
+	if (!r->away.on)
+		trouble_report(&r->base, &r->away, AWAY, r->base.path, why);
+	(void)pthread_mutex_lock(&r->lock);
+	r->tried = true;
+	while ((request = shift(&r->sent)) != NULL)
+		settle(r, request, NULL);
+	while ((request = shift(&r->waiting)) != NULL)
+		settle(r, request, NULL);
+	(void)pthread_cond_broadcast(&r->changed);
+	(void)pthread_mutex_unlock(&r->lock);
+}
+
+static int
+add_out(struct redis *r, const char *octets, size_t len)
+{
+	if (r->out_len + len > r->out_room) {
+		size_t room = 2 * (r->out_len + len);
+		char *out = realloc(r->out, room);
+
+		if (out == NULL)
+			return -1;
+		r->out = out;
+		r->out_room = room;
+	}
+	memcpy(r->out + r->out_len, octets, len);
+	r->out_len += len;
+	return 0;
+}
+
+static int
+write_out(struct redis *r, struct err *e)
+{
+	size_t done = 0;
+	ssize_t n = 0;
+
+	while (done < r->out_len) {
+		n = redislink_write(&r->link, r->out + done, r->out_len - done,
+		    e);
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	if (done > 0)
+		memmove(r->out, r->out + done, r->out_len - done);
+	r->out_len -= done;
+	return n < 0 ? -1 : 0;
+}
+
+static int
+read_in(struct redis *r, struct err *e)
+{
+	char octets[READ_SIZE];
+	ssize_t n;
+
+	do {
+		n = redislink_read(&r->link, octets, sizeof(octets), e);
+		if (n > 0)
+			r->heard_ms = clock_mono_ms();
+		if (n > 0 &&
+		    redisReaderFeed(r->reader, octets, (size_t)n) != REDIS_OK) {
+			err_set(e, "no memory");
+			return -1;
+		}
+	} while (
+	    n == (ssize_t)sizeof(octets) || (n > 0 && r->link.ssl != NULL));
+	return n < 0 ? -1 : 0;
+}
+
+/* The next answer, or NULL. -1: what came is none. */
+static int
+next_reply(struct redis *r, redisReply **reply_r, struct err *e)
+{
+	void *reply = NULL;
+
+	*reply_r = NULL;
+	if (redisReaderGetReply(r->reader, &reply) != REDIS_OK) {
+		err_set(e, "it does not speak Redis' protocol");
+		return -1;
+	}
+	*reply_r = reply;
+	return 0;
+}
+
+/*
+ * Asks and waits, before anybody else may; for signing in. NULL with the reason
+ * in e; errors are answers, too.
+ */
+static redisReply *
+ask(struct redis *r, uint64_t until_ms, struct err *e, int argc,
+    const char **argv)
+{
+	char *command = NULL;
+	redisReply *reply = NULL;
+	int len = redisFormatCommandArgv(&command, argc, argv, NULL);
+	int rc = len < 0 ? -1 : add_out(r, command, (size_t)len);
+
+	if (rc != 0)
+		err_set(e, "no memory");
+	if (command != NULL)
+		OPENSSL_cleanse(command, len < 0 ? 0 : (size_t)len);
+	free(command);
+	while (rc == 0) {
+		struct pollfd p = { .fd = r->link.fd, .events = POLLIN };
+		uint64_t now = clock_mono_ms();
+
+		if (write_out(r, e) != 0 || read_in(r, e) != 0 ||
+		    next_reply(r, &reply, e) != 0 || reply != NULL)
+			break;
+		if (now >= until_ms) {
+			err_set(e, "no answer");
+			break;
+		}
+		if (r->out_len > 0)
+			p.events |= POLLOUT;
+		(void)poll(&p, 1, (int)(until_ms - now));
+	}
+	return reply;
+}
+
+/* ... and an error is a failure. */
+static int
+expect(struct redis *r, uint64_t until_ms, struct err *e, int argc,
+    const char **argv)
+{
+	redisReply *reply = ask(r, until_ms, e, argc, argv);
+	int rc = -1;
+
+	if (reply == NULL)
+		return -1;
+	if (reply->type == REDIS_REPLY_ERROR)
+		err_set(e, "%s: it answers \"%.200s\"", argv[0], reply->str);
+	else
+		rc = 0;
+	freeReplyObject(reply);
+	return rc;
+}
+
+static int
+sign_in(struct redis *r, uint64_t until_ms, struct err *e)
+{
+	char db[16];
+	const char *auth[3] = { "AUTH", r->url.user, r->password };
+	const char *select[2] = { "SELECT", db };
+	const char *ping[1] = { "PING" };
+	bool named = r->url.user[0] != '\0';
+	int rc = 0;
+
+	if (!named)
+		auth[1] = r->password;
+	if (r->password != NULL)
+		rc = expect(r, until_ms, e, named ? 3 : 2, auth);
+	if (r->out != NULL)
+		OPENSSL_cleanse(r->out, r->out_room);
+	(void)snprintf(db, sizeof(db), "%u", r->url.db);
+	if (rc == 0 && r->url.db != 0)
+		rc = expect(r, until_ms, e, 2, select);
+	for (size_t i = 0; i < REDIS_SCRIPTS && rc == 0; i++) {
+		const char *load[3] = { "SCRIPT", "LOAD", redis_scripts[i] };
+
+		rc = expect(r, until_ms, e, 3, load);
+	}
+	return rc == 0 ? expect(r, until_ms, e, 1, ping) : rc;
+}
+
+static void
+go_up(struct redis *r)
+{
+	(void)pthread_mutex_lock(&r->lock);
+	r->up = true;
+	r->tried = true;
+	(void)pthread_cond_broadcast(&r->changed);
+	(void)pthread_mutex_unlock(&r->lock);
+	r->pause_ms = PAUSE_LEAST;
+	r->again_ms = clock_mono_ms() + ALIVE_MS;
+	trouble_over(&r->base, &r->away, "is back");
+}
+
+static void
+try_connect(struct redis *r)
+{
+	uint64_t until = clock_mono_ms() + CONNECT_MS;
+	struct err e = { "no memory" };
+
+	if (redislink_open(&r->link, &r->url, r->trust, until, &e) == 0) {
+		r->reader = redisReaderCreate();
+		if (r->reader != NULL && sign_in(r, until, &e) == 0) {
+			go_up(r);
+			return;
+		}
+	}
+	go_down(r, e.text);
+	r->again_ms = clock_mono_ms() + r->pause_ms;
+	r->pause_ms *= 2;
+	if (r->pause_ms > PAUSE_MOST)
+		r->pause_ms = PAUSE_MOST;
+}
+
+static int
+take_replies(struct redis *r, struct err *e)
+{
+	struct redis_request *request;
+	struct err refusal = { "" };
+	redisReply *reply;
+	int rc;
+	bool back = false, accepted;
+
+	(void)pthread_mutex_lock(&r->lock);
+	while ((rc = next_reply(r, &reply, e)) == 0 && reply != NULL) {
+		request = shift(&r->sent);
+		if (request == NULL) {
+			freeReplyObject(reply);
+			err_set(e, "an answer to no question");
+			rc = -1;
+			break;
+		}
+		settle(r, request, reply);
+		back = r->sent.count == 0;
+	}
+	if (back && !r->up)
+		r->up = true;
+	else
+		back = false;
+	accepted = r->accepted;
+	r->accepted = false;
+	if (r->refusal.text[0] != '\0')
+		refusal = r->refusal;
+	r->refusal.text[0] = '\0';
+	(void)pthread_mutex_unlock(&r->lock);
+	if (back)
+		trouble_over(&r->base, &r->away, "answers again");
+	if (refusal.text[0] != '\0')
+		trouble_report(&r->base, &r->refusing, "%s: refuses: %s",
+		    r->base.path, refusal.text);
+	else if (accepted && r->refusing.on)
+		trouble_over(&r->base, &r->refusing, "refuses no more");
+	return rc;
+}
+
+/* What is waiting goes out; a sign of life if nothing else does. */
+static int
+take_requests(struct redis *r, struct err *e)
+{
+	uint64_t now = clock_mono_ms();
+	struct redis_request *request;
+	const char *const ping[] = { "PING" };
+	int rc = 0;
+
+	if (r->sent.count == 0 && now >= r->again_ms) {
+		request = redis_request(r, 1, ping, NULL);
+		if (request != NULL)
+			request->left = true;
+		if (request != NULL && redis_send(r, request, true) != 0)
+			request = NULL;
+		r->again_ms = now + ALIVE_MS;
+	}
+	(void)pthread_mutex_lock(&r->lock);
+	r->asleep = false;
+	while (rc == 0 && (request = shift(&r->waiting)) != NULL) {
+		rc = add_out(r, request->command, request->len);
+		request->sent_ms = now;
+		append(&r->sent, request);
+	}
+	(void)pthread_mutex_unlock(&r->lock);
+	if (rc != 0)
+		err_set(e, "no memory");
+	return rc;
+}
+
+/* Is there something that should long have been answered? */
+static int
+watch(struct redis *r, struct err *e)
+{
+	uint64_t now = clock_mono_ms();
+	uint64_t age = 0;
+	bool slow;
+
+	if (r->sent.first != NULL)
+		age = now -
+		    (r->sent.first->sent_ms > r->heard_ms
+			    ? r->sent.first->sent_ms
+			    : r->heard_ms);
+	if (age >= GIVE_UP_MS) {
+		err_set(e, "no answer for %d ms", GIVE_UP_MS);
+		return -1;
+	}
+	(void)pthread_mutex_lock(&r->lock);
+	if (age >= REDIS_WAIT_MS && r->up) {
+		r->up = false;
+		err_set(&r->why, "%s", slow_text);
+	}
+	slow = !r->up;
+	(void)pthread_mutex_unlock(&r->lock);
+	if (slow && !r->away.on)
+		trouble_report(&r->base, &r->away, AWAY, r->base.path,
+		    slow_text);
+	return 0;
+}
+
+static int
+timeout_ms(const struct redis *r)
+{
+	uint64_t now = clock_mono_ms(), until = r->again_ms;
+
+	if (r->link.fd >= 0 && r->sent.first != NULL)
+		until = now + REDIS_WAIT_MS / 2;
+	return until <= now ? 0 : (int)(until - now);
+}
+
+/* Until something happens; the lock is not held. */
+static void
+sleep_on(struct redis *r)
+{
+	struct pollfd p[2] = { { .fd = r->wake_fd, .events = POLLIN },
+		{ .fd = r->link.fd, .events = POLLIN } };
+	uint64_t wakings;
+	bool idle;
+
+	(void)pthread_mutex_lock(&r->lock);
+	idle = r->waiting.first == NULL;
+	r->asleep = idle;
+	(void)pthread_mutex_unlock(&r->lock);
+	if (!idle)
+		return;
+	if (r->out_len > 0)
+		p[1].events |= POLLOUT;
+	(void)poll(p, r->link.fd >= 0 ? 2 : 1, timeout_ms(r));
+	if (p[0].revents != 0 &&
+	    read(r->wake_fd, &wakings, sizeof(wakings)) < 0)
+		return;
+}
+
+static void
+turn(struct redis *r)
+{
+	struct err e = { "" };
+
+	if (r->link.fd < 0) {
+		if (clock_mono_ms() >= r->again_ms)
+			try_connect(r);
+		return;
+	}
+	if (take_requests(r, &e) == 0 && write_out(r, &e) == 0 &&
+	    read_in(r, &e) == 0 && take_replies(r, &e) == 0 &&
+	    watch(r, &e) == 0)
+		return;
+	go_down(r, e.text);
+	r->again_ms = clock_mono_ms();
+}
+
+/* Is everything out that was asked for before the end? */
+static bool
+may_stop(struct redis *r)
+{
+	bool stop;
+
+	(void)pthread_mutex_lock(&r->lock);
+	stop = r->stop &&
+	    (!r->up || (r->waiting.first == NULL && r->sent.first == NULL));
+	(void)pthread_mutex_unlock(&r->lock);
+	return stop;
+}
+
+static void *
+run(void *arg)
+{
+	struct redis *r = arg;
+
+	while (!may_stop(r)) {
+		turn(r);
+		sleep_on(r);
+	}
+	(void)pthread_mutex_lock(&r->lock);
+	r->stopped = true;
+	(void)pthread_cond_broadcast(&r->changed);
+	(void)pthread_mutex_unlock(&r->lock);
+	return NULL;
+}
+
+int
+redisloop_start(struct redis *r, struct err *e)
+{
+	const struct timespec until = monotonic(clock_mono_ms() + CONNECT_MS);
+	sigset_t all, before;
+	int rc;
+
+	r->link.fd = -1;
+	r->pause_ms = PAUSE_LEAST;
+	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r->wake_fd < 0) {
+		err_set(e, "%s", strerror(errno));
+		return -1;
+	}
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&r->thread, NULL, run, r);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc != 0) {
+		err_set(e, "no thread for the store: %s", strerror(rc));
+		return -1;
+	}
+	/* so that the first question finds it there */
+	(void)pthread_mutex_lock(&r->lock);
+	while (!r->tried && rc == 0)
+		rc = pthread_cond_timedwait(&r->changed, &r->lock, &until);
+	(void)pthread_mutex_unlock(&r->lock);
+	return 0;
+}
+
+bool
+redisloop_stop(struct redis *r)
+{
+	const struct timespec until = monotonic(clock_mono_ms() + STOP_MS);
+	struct redis_request *request;
+	bool stopped;
+	int rc = 0;
+
+	(void)pthread_mutex_lock(&r->lock);
+	r->stop = true;
+	wake(r);
+	while (!r->stopped && rc == 0)
+		rc = pthread_cond_timedwait(&r->changed, &r->lock, &until);
+	stopped = r->stopped;
+	(void)pthread_mutex_unlock(&r->lock);
+	if (!stopped) {
+		(void)pthread_detach(r->thread);
+		return false;
+	}
+	(void)pthread_join(r->thread, NULL);
+	redislink_close(&r->link);
+	if (r->reader != NULL)
+		redisReaderFree(r->reader);
+	while ((request = shift(&r->sent)) != NULL)
+		free_request(request);
+	while ((request = shift(&r->waiting)) != NULL)
+		free_request(request);
+	free(r->out);
+	(void)close(r->wake_fd);
+	return true;
+}

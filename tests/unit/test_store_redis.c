@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The store in Redis when Redis is not well: it is away, comes back, hangs, is
+ * full, has forgotten the scripts, wants a password or a certificate. Nobody
+ * waits for long, what is unknown is said to be unknown, and it is told once.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/redis.h"
+#include "tests/lib/redisd.h"
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define DEADLINE_MS  10000
+/* A machine that is busy may be late, but not by that. */
+#define PROMPT_MS 20
+
+static struct redisd redisd;
+static pthread_mutex_t said_lock = PTHREAD_MUTEX_INITIALIZER;
+static char said[8192];
+
+static void
+note(void *arg, enum store_level level, const char *text)
+{
+	size_t len;
+
+	(void)arg;
+	(void)pthread_mutex_lock(&said_lock);
+	len = strlen(said);
+	(void)snprintf(said + len, sizeof(said) - len, "%d:%s\n", (int)level,
+	    text);
+	(void)pthread_mutex_unlock(&said_lock);
+}
+
+static unsigned int
+times_said(const char *text)
+{
+	unsigned int count = 0;
+
+	(void)pthread_mutex_lock(&said_lock);
+	for (const char *p = said; (p = strstr(p, text)) != NULL; p++)
+		count++;
+	(void)pthread_mutex_unlock(&said_lock);
+	return count;
+}
+
+static void
+wait_until_said(const char *text)
+{
+	const struct timespec step = { .tv_nsec = 2000000 };
+	uint64_t until = clock_mono_ms() + DEADLINE_MS;
+
+	while (times_said(text) == 0 && clock_mono_ms() < until)
+		(void)nanosleep(&step, NULL);
+	if (times_said(text) == 0)
+		fail_msg("not said: \"%s\", but: %s", text, said);
+}
+
+static void
+forget_said(void)
+{
+	(void)pthread_mutex_lock(&said_lock);
+	said[0] = '\0';
+	(void)pthread_mutex_unlock(&said_lock);
+}
+
+static int
+begin(void **state)
+{
+	(void)state;
+	forget_said();
+	return redisd_prepare(&redisd);
+}
+
+static int
+end(void **state)
+{
+	(void)state;
+	redisd_clear(&redisd);
+	return 0;
+}
+
+static struct store *
+open_with(const char *url, const char *password, const char *ca_file)
+{
+	const struct store_options options = { .url = url,
+		.report = note,
+		.password = password,
+		.ca_file = ca_file };
+	struct err e = { "" };
+	struct store *store = store_open(&options, &e);
+
+	if (store == NULL)
+		fail_msg("cannot open: %s", e.text);
+	return store;
+}
+
+static struct store *
+begin_store(const char *const *more)
+{
+	assert_int_equal(redisd_start(&redisd, more), 0);
+	return open_with(redisd.url, NULL, NULL);
+}
+
+static const struct login alice = { "alice@example.org" };
+static const struct store_rate rate = { 1000000, 3600000 };
+
+static uint64_t
+now_ms(void)
+{
+	return clock_real_ns() / 1000000;
+}
+
+static enum store_taken
+take(struct store *store)
+{
+	return store_rate_take(store, "k", &rate, 1, now_ms(), NULL, NULL);
+}
+
+/* Everything is unknown, and known to be so at once: none but the first of
+ * these may have waited. The longest, in ms. */
+static uint64_t
+expect_unknown(struct store *store)
+{
+	const struct netaddr addr = { NETADDR_INET, { 192, 0, 2, 1 } };
+	struct store_lease lease = { .addr = addr,
+		.login = alice,
+		.until_ms = now_ms() + 60000 };
+	uint64_t most = 0;
+	int late = 0;
+
+	for (int i = 0; i < 9; i++) {
+		uint64_t began = clock_mono_ms(), took;
+		struct login login;
+		char value[STORE_STATE_MAX];
+		struct err e = { "" };
+		size_t len;
+		bool good = false;
+
+		switch (i) {
+		case 0:
+			good = take(store) == STORE_TAKEN_UNKNOWN;
+			break;
+		case 1:
+			good = store_proof_get(store, &alice, NULL, 1000,
+				   now_ms()) == TRI_UNKNOWN;
+			break;
+		case 2:
+			good = store_lease_get(store, &addr, now_ms(), &login,
+				   1) == -1;
+			break;
+		case 3:
+			good = store_state_get(store, "k", now_ms(), value,
+				   &len) == -1;
+			break;
+		case 4:
+			good = store_distinct_add(store, "k", 1, 1000,
+				   now_ms()) == -1;
+			break;
+		case 5:
+			good = store_proof_put(store, &alice, NULL, now_ms()) ==
+			    -1;
+			break;
+		case 6:
+			good = store_lease_put(store, &lease) == -1;
+			break;
+		case 7:
+			good =
+			    store_proof_forget(store, &alice, NULL, &e) == -1 &&
+			    strstr(e.text, "away") != NULL;
+			break;
+		case 8:
+			good = store_flush(store, 1000) == -1;
+			break;
+		default:
+			break;
+		}
+		took = clock_mono_ms() - began;
+		most = took > most ? took : most;
+		if (!good)
+			fail_msg("question %d: not unknown (%s)", i, e.text);
+		if (took <= (i == 0 ? REDIS_WAIT_MS + PROMPT_MS : PROMPT_MS))
+			continue;
+		/* was it the scheduler? */
+		if (++late > 3)
+			fail_msg("question %d took %llu ms", i,
+			    (unsigned long long)took);
+		i--;
+	}
+	return most;
+}
+
+static void
+expect_good(struct store *store)
+{
+	assert_int_equal(take(store), STORE_TAKEN);
+	assert_int_equal(store_proof_put(store, &alice, NULL, now_ms()), 0);
+	if (store_proof_get(store, &alice, NULL, 1000, now_ms()) != TRI_YES)
+		fail_msg("no proof; said: %s", said);
+	assert_int_equal(store_flush(store, 1000), 0);
+}
+
+static void
+it_may_be_away_at_the_start(void **state)
+{
+	struct store *store = open_with(redisd.url, NULL, NULL);
+
+	(void)state;
+	assert_int_equal(times_said("2:"), 1);
+	assert_int_equal(times_said("away"), 1);
+	(void)expect_unknown(store);
+	assert_int_equal(redisd_start(&redisd, NULL), 0);
+	wait_until_said("0:");
+	expect_good(store);
+	store_close(&store);
+	assert_int_equal(times_said("2:"), 1);
+}
+
+static void
+it_may_be_restarted(void **state)
+{
+	struct store *store = begin_store(NULL);
+
+	(void)state;
+	expect_good(store);
+	for (int round = 0; round < 3; round++) {
+		forget_said();
+		redisd_stop(&redisd);
+		wait_until_said("2:");
+		for (int i = 0; i < 1000; i++)
+			(void)expect_unknown(store);
+		assert_int_equal(times_said("2:"), 1);
+		assert_int_equal(redisd_start(&redisd, NULL), 0);
+		wait_until_said("0:");
+		expect_good(store);
+		assert_int_equal(times_said("\n"), 2);
+	}
+	store_close(&store);
+}
+
+struct caller {
+	struct store *store;
+	uint64_t most_ms;
+	unsigned int known;
+	unsigned int asked;
+	atomic_bool stop;
+};
+
+static void *
+call(void *arg)
+{
+	struct caller *c = arg;
+
+	while (!atomic_load(&c->stop)) {
+		uint64_t began = clock_mono_ms(), took;
+
+		c->known += take(c->store) != STORE_TAKEN_UNKNOWN;
+		c->asked++;
+		took = clock_mono_ms() - began;
+		c->most_ms = took > c->most_ms ? took : c->most_ms;
+	}
+	return NULL;
+}
+
+/* SIGSTOP amid the questions of many threads. */
+static void
+it_may_hang(void **state)
+{
+	struct store *store = begin_store(NULL);
+	struct caller callers[6];
+	pthread_t threads[6];
+	uint64_t most = 0;
+
+	(void)state;
+	expect_good(store);
+	for (size_t i = 0; i < ARRAY_LEN(callers); i++) {
+		callers[i] = (struct caller){ .store = store };
+		assert_int_equal(
+		    pthread_create(&threads[i], NULL, call, &callers[i]), 0);
+	}
+	for (int round = 0; round < 2; round++) {
+		forget_said();
+		redisd_pause(&redisd);
+		wait_until_said("2:");
+		assert_int_equal(times_said("2:"), 1);
+		(void)expect_unknown(store);
+		/* once for as long as a moment, once for longer than that */
+		if (round == 1) {
+			const struct timespec long_time = { .tv_sec = 2 };
+
+			(void)nanosleep(&long_time, NULL);
+			(void)expect_unknown(store);
+			assert_int_equal(times_said("2:"), 1);
+		}
+		redisd_continue(&redisd);
+		wait_until_said("0:");
+		expect_good(store);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(callers); i++) {
+		atomic_store(&callers[i].stop, true);
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		most = callers[i].most_ms > most ? callers[i].most_ms : most;
+		assert_true(callers[i].known > 0);
+	}
+	print_message("the longest wait of %zu threads: %llu ms\n",
+	    ARRAY_LEN(callers), (unsigned long long)most);
+	/* what the scheduler adds is not ours */
+	assert_in_range(most, 1, REDIS_WAIT_MS + 1000);
+	store_close(&store);
+}
+
+static void
+it_may_be_full(void **state)
+{
+	static const char *const more[] = { "--maxmemory", "3mb",
+		"--maxmemory-policy", "noeviction", NULL };
+	struct store *store = begin_store(more);
+	char key[64];
+	unsigned int n = 0;
+
+	(void)state;
+	expect_good(store);
+	for (; n < 200000 && times_said("refuses") == 0; n++) {
+		(void)snprintf(key, sizeof(key), "fill/%u", n);
+		(void)store_rate_take(store, key, &rate, 1, now_ms(), NULL,
+		    NULL);
+	}
+	print_message("full after %u\n", n);
+	assert_in_range(n, 100, 199999);
+	assert_int_equal(times_said("2:"), 1);
+	assert_int_equal(times_said("OOM"), 1);
+	/* what cannot be counted is unknown, what can be read is not */
+	assert_int_equal(take(store), STORE_TAKEN_UNKNOWN);
+	assert_int_equal(store_distinct_add(store, "k", 1, 1000, now_ms()), -1);
+	assert_int_equal(store_proof_get(store, &alice, NULL, 60000, now_ms()),
+	    TRI_YES);
+	(void)store_proof_put(store, &alice, NULL, now_ms());
+	assert_int_equal(store_flush(store, 1000), -1);
+	assert_int_equal(times_said("2:"), 1);
+	assert_int_equal(redisd_ask(&redisd, "CONFIG SET maxmemory 0"), 0);
+	expect_good(store);
+	wait_until_said("refuses no more");
+	store_close(&store);
+}
+
+static void
+it_may_forget_the_scripts(void **state)
+{
+	struct store *store = begin_store(NULL);
+	uint64_t left = 0;
+
+	(void)state;
+	expect_good(store);
+	assert_int_equal(redisd_ask(&redisd, "SCRIPT FLUSH"), 0);
+	assert_int_equal(
+	    store_rate_take(store, "new", &rate, 1, now_ms(), &left, NULL),
+	    STORE_TAKEN);
+	assert_int_equal(left, rate.count - 1);
+	assert_int_equal(redisd_ask(&redisd, "SCRIPT FLUSH"), 0);
+	assert_int_equal(store_distinct_add(store, "d", 1, 1000, now_ms()), 1);
+	assert_int_equal(redisd_ask(&redisd, "SCRIPT FLUSH"), 0);
+	store_rate_give(store, "new", &rate, 1, now_ms());
+	expect_good(store);
+	assert_int_equal(
+	    store_rate_take(store, "new", &rate, 0, now_ms(), &left, NULL),
+	    STORE_TAKEN);
+	assert_int_equal(left, rate.count);
+	assert_string_equal(said, "");
+	store_close(&store);
+}
+
+static void
+two_hosts_share_it(void **state)
+{
+	const struct store_rate ten = { 10, 3600000 };
+	struct store *one = begin_store(NULL);
+	struct store *two = open_with(redisd.url, NULL, NULL);
+	const uint64_t t = now_ms();
+	unsigned int taken = 0;
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		taken += store_rate_take(i % 2 == 0 ? one : two, "shared", &ten,
+			     1, t, NULL, NULL) == STORE_TAKEN;
+	assert_int_equal(taken, 10);
+	assert_int_equal(store_distinct_add(one, "d", 1, 1000, t + 3), 1);
+	/* the other's clock is a little late */
+	assert_int_equal(store_distinct_add(two, "d", 2, 1000, t), 2);
+	assert_int_equal(store_proof_put(one, &alice, NULL, t), 0);
+	assert_int_equal(store_flush(one, 1000), 0);
+	assert_int_equal(store_proof_get(two, &alice, NULL, 1000, t), TRI_YES);
+	assert_int_equal(store_proof_forget(two, &alice, NULL, NULL), 1);
+	assert_int_equal(store_proof_get(one, &alice, NULL, 1000, t), TRI_NO);
+	store_close(&one);
+	store_close(&two);
+}
+
+/* Every key has an end, and no key tells more than it must. */
+static void
+everything_ends(void **state)
+{
+	const struct netaddr addr = { NETADDR_INET, { 192, 0, 2, 1 } };
+	struct store *store = begin_store(NULL);
+	struct store_lease lease = { .addr = addr,
+		.login = alice,
+		.until_ms = now_ms() + 60000 };
+	static const char *const keys[] = { "postern:r:k", "postern:d:k",
+		"postern:s:k", "postern:p:alice@example.org",
+		"postern:l:192.0.2.1" };
+
+	(void)state;
+	expect_good(store);
+	assert_int_equal(store_distinct_add(store, "k", 1, 1000, now_ms()), 1);
+	assert_int_equal(store_state_put(store, "k", "v", 1, now_ms() + 60000),
+	    0);
+	assert_int_equal(store_lease_put(store, &lease), 0);
+	/* far, and farther than can be said */
+	assert_int_equal(store_state_put(store, "far", "v", 1, UINT64_MAX), 0);
+	assert_int_equal(store_flush(store, 1000), 0);
+	assert_int_equal(redisd_ask(&redisd, "DBSIZE"), ARRAY_LEN(keys) + 1);
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		long long ttl = redisd_ask(&redisd, "PTTL %s", keys[i]);
+
+		if (ttl <= 0 || ttl > 10LL * 24 * 3600 * 1000)
+			fail_msg("%s lives for %lld ms", keys[i], ttl);
+	}
+	/* what is whole again is soon gone */
+	assert_in_range(redisd_ask(&redisd, "PTTL postern:r:k"), 1, 70000);
+	store_close(&store);
+}
+
+/* A million addresses come and go; here, those of a morning. */
+static void
+a_crowd_leaves_a_bounded_hash(void **state)
+{
+	struct store *store = begin_store(NULL);
+	const uint64_t t = now_ms();
+	struct netaddr from = { .family = NETADDR_INET };
+
+	(void)state;
+	store_tend(store, 1000, t);
+	for (unsigned int i = 0; i < 5000; i++) {
+		memcpy(from.octets, &i, sizeof(i));
+		/* nearly all of them long ago */
+		assert_int_equal(store_proof_put(store, &alice, &from,
+				     t - 5000000 + 1000 * (uint64_t)i),
+		    0);
+		if (i % 100 == 99)
+			assert_int_equal(store_flush(store, 1000), 0);
+	}
+	assert_in_range(redisd_ask(&redisd, "HLEN postern:p:%s", alice.text), 1,
+	    64);
+	store_close(&store);
+}
+
+static void
+a_password_is_asked_for(void **state)
+{
+	static const char *const more[] = { "--requirepass", "Sesame-17",
+		"--user", "postern", "on", ">Open-42", "~postern:*", "+@all",
+		"-flushall", NULL };
+	char url[128];
+	struct store *store;
+
+	(void)state;
+	assert_int_equal(redisd_start(&redisd, more), 0);
+	store = open_with(redisd.url, NULL, NULL);
+	(void)expect_unknown(store);
+	store_close(&store);
+	assert_int_equal(times_said("NOAUTH"), 1);
+	forget_said();
+	store = open_with(redisd.url, "Sesame-18", NULL);
+	(void)expect_unknown(store);
+	store_close(&store);
+	assert_int_equal(times_said("WRONGPASS"), 1);
+	assert_int_equal(times_said("Sesame"), 0);
+	forget_said();
+	store = open_with(redisd.url, "Sesame-17", NULL);
+	expect_good(store);
+	store_close(&store);
+	(void)snprintf(url, sizeof(url), "redis://postern@%s?db=3",
+	    redisd.socket);
+	store = open_with(url, "Open-42", NULL);
+	expect_good(store);
+	store_close(&store);
+	assert_string_equal(said, "");
+}
+
+static void
+urls_are_taken_apart(void **state)
+{
+	static const struct {
+		const char *url;
+		const char *want; /* "tls user host port socket db", or why */
+	} rows[] = {
+		{ "redis://localhost", "0 - localhost 6379 - 0" },
+		{ "redis://localhost/", "0 - localhost 6379 - 0" },
+		{ "rediss://r1.example.org:7000/15",
+		    "1 - r1.example.org 7000 - 15" },
+		{ "redis://me@[2001:db8::1]:1/2", "0 me 2001:db8::1 1 - 2" },
+		{ "redis:///run/redis.sock", "0 - - - /run/redis.sock 0" },
+		{ "redis://u@/run/r?db=4", "0 u - - /run/r 4" },
+		{ "redis://me:secret@host", "password_file" },
+		{ "redis://:secret@host", "password_file" },
+		{ "redis://:sec@ret@host", "password_file" },
+		{ "redis://@host", "user" },
+		{ "redis://", "host" },
+		{ "redis:///", "socket" },
+		{ "redis://host:0", "port" },
+		{ "redis://host:65536", "port" },
+		{ "redis://host:", "port" },
+		{ "redis://host:1x", "port" },
+		{ "redis://host/x", "database" },
+		{ "redis://host/01", "database" },
+		{ "redis://ho st", "host" },
+		{ "redis://[::1", "host" },
+		{ "redis://[::1]x", "host" },
+		{ "redis://host?db=1", "host" },
+		{ "rediss:///run/x", "TLS" },
+		{ "redis:///run/x?d=1", "db=" },
+		{ "redis:host", "begin" },
+		{ "REDIS://host", "begin" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct redisurl u;
+		struct err e = { "" };
+		char got[700];
+
+		if (redisurl_parse(rows[i].url, &u, &e) == 0)
+			(void)snprintf(got, sizeof(got), "%d %s %s %s %s %u",
+			    u.tls, u.user[0] != '\0' ? u.user : "-",
+			    u.host[0] != '\0' ? u.host : "-",
+			    u.port[0] != '\0' ? u.port : "-",
+			    u.socket[0] != '\0' ? u.socket : "-", u.db);
+		else
+			(void)snprintf(got, sizeof(got), "%s", e.text);
+		if (e.text[0] == '\0' ? strcmp(got, rows[i].want) != 0
+				      : strstr(got, rows[i].want) == NULL ||
+			    strstr(got, "sec") != NULL)
+			fail_msg("%s: got \"%s\", want \"%s\"", rows[i].url,
+			    got, rows[i].want);
+	}
+}
+
+#define REDIS_TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		REDIS_TEST(it_may_be_away_at_the_start),
+		REDIS_TEST(it_may_be_restarted),
+		REDIS_TEST(it_may_hang),
+		REDIS_TEST(it_may_be_full),
+		REDIS_TEST(it_may_forget_the_scripts),
+		REDIS_TEST(two_hosts_share_it),
+		REDIS_TEST(everything_ends),
+		REDIS_TEST(a_crowd_leaves_a_bounded_hash),
+		REDIS_TEST(a_password_is_asked_for),
+		REDIS_TEST(urls_are_taken_apart),
+	};
+
+	if (!redisd_is_installed()) {
+		print_message("redis-server is not installed: skipped\n");
+		return 77;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
