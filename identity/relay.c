@@ -385,7 +385,7 @@ relay_begun(struct identity_relay *relay)
 void
 relay_make_room(struct backend *b)
 {
-	struct check *check;
+	const struct check *check;
 	bool crowded;
 
 	pthread_mutex_lock(&b->engine->lock);
@@ -393,7 +393,8 @@ relay_make_room(struct backend *b)
 	pthread_mutex_unlock(&b->engine->lock);
 	if (!crowded)
 		return;
-	TAILQ_FOREACH(check, &b->active, link) {
+	for (check = TAILQ_FIRST(&b->active); check != NULL;
+	     check = TAILQ_NEXT(check, link)) {
 		if (check->kind == CHECK_RELAY && check->relay->thinking)
 			think_until(check->relay, THINK_CROWDED_MS);
 	}

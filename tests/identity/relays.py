@@ -312,6 +312,10 @@ class Cases:
                     assert DIGEST not in heard.decode() and \
                         ANSWERS[m](name)[0].encode() not in heard, heard
             ask.end()
+        ask = self._ask([server])
+        Relay(ask, SCRAM, ALICE, FIRST[SCRAM](b'Alice')).verdict()
+        ask.report('info', 'it was not typed as login_as has it')
+        ask.end()
 
     def a_login_of_no_section_is_refused(self):
         server = self._server()
