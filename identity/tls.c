@@ -63,13 +63,15 @@ tls_free(struct tls **tls)
 	*tls = NULL;
 }
 
-/* OpenSSL hands over each ticket; 1: it is ours now. */
+/* OpenSSL hands over each ticket; 1: it is ours now. One that a connection of
+ * the context before still gets was verified by what ca_file was then. */
 static int
 keep_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
-	if (SSL_get_verify_result(ssl) != X509_V_OK)
+	if (SSL_get_SSL_CTX(ssl) != tls->context ||
+	    SSL_get_verify_result(ssl) != X509_V_OK)
 		return 0;
 	SSL_SESSION_free(tls->session);
 	tls->session = session;
