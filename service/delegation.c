@@ -2,9 +2,10 @@
 /*
  * Postfix's policy delegation protocol, the server's side: a request, its
  * answer, the next request. It never says more for a client than "no
- * objection", so that the MTA's own rules still hold; and what cannot be read
- * or judged is refused for now, for a closed connection would leave the answer
- * to the MTA's settings.
+ * objection", so that the MTA's own rules still hold, but for the holder of a
+ * lease, of whom the MTA knows nothing; and what cannot be read or judged is
+ * refused for now, for a closed connection would leave the answer to the MTA's
+ * settings.
  */
 #include "service/delegation.h"
 
@@ -27,6 +28,14 @@ say(struct peer *p, const char *text)
 	peer_write(p, text, strlen(text));
 }
 
+/* With mode = observe, what passes has not always been permitted. */
+static bool
+is_lease(const struct answer *answer)
+{
+	return answer->decision.verdict == VERDICT_PERMIT &&
+	    answer->decision.reason == REASON_LEASE;
+}
+
 /* What the MTA is to do; see access(5). A reply begins with its code, and what
  * follows is shown to the client as it stands. */
 static void
@@ -34,7 +43,7 @@ decide(struct peer *p, const struct answer *answer)
 {
 	say(p, "action=");
 	if (answer->verdict == VERDICT_PERMIT) {
-		say(p, "DUNNO");
+		say(p, is_lease(answer) ? "OK" : "DUNNO");
 	} else {
 		say(p, answer->reply.code);
 		say(p, " ");
