@@ -154,7 +154,9 @@ static void
 report_limit(const struct attempt *attempt, enum guess_limit limit)
 {
 	const struct conf_guessing *limits = &attempt->rules->conf->guessing;
-	static const struct netaddr everybody = { .family = NETADDR_NONE };
+	/* not the place of those whose address is not known */
+	static const struct netaddr everybody = { .family = NETADDR_NONE,
+		.octets = { 1 } };
 	const struct conf_rate *rate = &limits->per_login;
 	char who[LOGIN_MAX + NETADDR_TEXT_MAX], window[32];
 	struct log *log = gate_log(attempt->gate);

@@ -646,6 +646,32 @@ guesses_are_refused_unasked_and_at_mail(void **state)
 	close_house();
 }
 
+/* saslauthd's clients have no address, and fill one place together. */
+static void
+no_flood_drowns_the_alarm(void **state)
+{
+	char password[32];
+
+	(void)state;
+	open_house(site);
+	imap.verdict.identity = IDENTITY_REFUSED;
+	for (unsigned int i = 0; i < 200; i++) {
+		(void)snprintf(password, sizeof(password), "secret%u", i);
+		(void)attempt(&(struct try){ .service = "mux",
+		    .from = "-",
+		    .password = password });
+	}
+	expect_logged("guessing: alice@main reached per_login 30/1h", 0);
+	expect_logged("guessing: alice@example.org reached per_login 30/1h", 1);
+	for (unsigned int i = 0; i < 20; i++) {
+		(void)snprintf(password, sizeof(password), "secret%u", i);
+		(void)attempt(
+		    &(struct try){ .login = "bob", .password = password });
+	}
+	expect_logged("guessing: 203.0.113.9 reached per_address 20/10m", 1);
+	close_house();
+}
+
 /* login_as = user: to IMAP they are all alice. */
 static void
 one_account_has_one_count_however_it_is_spelled(void **state)
@@ -1196,6 +1222,7 @@ main(void)
 		cmocka_unit_test(clear_text_is_for_the_house_alone),
 		cmocka_unit_test(a_proof_for_the_login_alone_holds_everywhere),
 		cmocka_unit_test(guesses_are_refused_unasked_and_at_mail),
+		cmocka_unit_test(no_flood_drowns_the_alarm),
 		cmocka_unit_test(
 		    one_account_has_one_count_however_it_is_spelled),
 		cmocka_unit_test(a_wrong_password_is_one_however_often),
