@@ -445,11 +445,15 @@ tend_store(struct gate *gate)
 	if (store == NULL)
 		return;
 	while (next_forgotten(gate, &login)) {
-		if (store_proof_forget(store, &login, NULL, &e) < 0)
-			log_event(gate->log, LOG_LEVEL_WARNING,
-			    "the session proofs of the disabled login %s stay "
-			    "until they expire: %s",
-			    login.text, e.text);
+		if (store_proof_forget(store, &login, NULL, &e) >= 0)
+			continue;
+		/* each would wait as long, and reloads wait behind them */
+		gate_forget(gate, &login);
+		log_event(gate->log, LOG_LEVEL_WARNING,
+		    "the session proofs of the disabled login %s stay for now: "
+		    "%s",
+		    login.text, e.text);
+		break;
 	}
 	/* only this thread exchanges the rules */
 	store_tend(store, gate->current->conf->identity_session_ttl_ms,
