@@ -36,7 +36,8 @@ struct redis_request {
 	uint64_t sent_ms;
 	redisReply *reply; /* NULL: there was none */
 	bool done;
-	bool left; /* nobody waits for it */
+	bool hopeless; /* it is not answered in time */
+	bool left;     /* nobody waits for it */
 	bool writes;
 	pthread_cond_t answered;
 };

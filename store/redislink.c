@@ -135,13 +135,15 @@ static bool
 set_name(SSL *ssl, const char *host)
 {
 	unsigned char address[16];
+	char name[sizeof(((struct redisurl *)NULL)->host)];
 
+	(void)snprintf(name, sizeof(name), "%s", host);
 	if (inet_pton(AF_INET, host, address) == 1 ||
 	    inet_pton(AF_INET6, host, address) == 1)
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl),
 			   host) == 1;
 	return SSL_set1_host(ssl, host) == 1 &&
-	    SSL_set_tlsext_host_name(ssl, host) == 1;
+	    SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
 static int

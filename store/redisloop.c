@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/param.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +20,9 @@
 
 #include "store/redis.h"
 
+/* A little less than a caller has: so that it is known to be silent before
+ * anybody asks again. */
+#define PATIENCE_MS   (REDIS_WAIT_MS - 10)
 #define CONNECT_MS    1000
 #define PAUSE_LEAST   100
 #define PAUSE_MOST    2000
@@ -136,7 +140,7 @@ redis_receive(struct redis *r, struct redis_request *request, uint64_t wait_ms)
 	bool done;
 
 	(void)pthread_mutex_lock(&r->lock);
-	while (!request->done && rc == 0)
+	while (!request->done && !request->hopeless && rc == 0)
 		rc = pthread_cond_timedwait(&request->answered, &r->lock,
 		    &until);
 	done = request->done;
@@ -144,12 +148,7 @@ redis_receive(struct redis *r, struct redis_request *request, uint64_t wait_ms)
 		reply = request->reply;
 		request->reply = NULL;
 	} else {
-		/* nobody waits again before it is known to answer */
 		request->left = true;
-		if (r->up && wait_ms <= REDIS_WAIT_MS) {
-			r->up = false;
-			err_set(&r->why, "%s", slow_text);
-		}
 	}
 	(void)pthread_mutex_unlock(&r->lock);
 	if (done)
@@ -467,33 +466,53 @@ take_requests(struct redis *r, struct err *e)
 	return rc;
 }
 
-/* Is there something that should long have been answered? */
+/* How long it has been silent while it should speak. */
+static uint64_t
+silence_ms(const struct redis *r)
+{
+	uint64_t since = r->heard_ms;
+
+	if (r->sent.first == NULL)
+		return 0;
+	if (since < r->sent.first->sent_ms)
+		since = r->sent.first->sent_ms;
+	return clock_mono_ms() - since;
+}
+
+/* Nobody waits any more, nor anew; what was sent may still be answered. */
+static void
+lose_patience(struct redis *r)
+{
+	struct redis_request *request;
+
+	(void)pthread_mutex_lock(&r->lock);
+	r->up = false;
+	err_set(&r->why, "%s", slow_text);
+	for (request = r->sent.first; request != NULL;
+	     request = request->next) {
+		request->hopeless = true;
+		if (!request->left)
+			(void)pthread_cond_signal(&request->answered);
+	}
+	while ((request = shift(&r->waiting)) != NULL)
+		settle(r, request, NULL);
+	(void)pthread_mutex_unlock(&r->lock);
+	if (!r->away.on)
+		trouble_report(&r->base, &r->away, AWAY, r->base.path,
+		    slow_text);
+}
+
 static int
 watch(struct redis *r, struct err *e)
 {
-	uint64_t now = clock_mono_ms();
-	uint64_t age = 0;
-	bool slow;
+	uint64_t silence = silence_ms(r);
 
-	if (r->sent.first != NULL)
-		age = now -
-		    (r->sent.first->sent_ms > r->heard_ms
-			    ? r->sent.first->sent_ms
-			    : r->heard_ms);
-	if (age >= GIVE_UP_MS) {
+	if (silence >= GIVE_UP_MS) {
 		err_set(e, "no answer for %d ms", GIVE_UP_MS);
 		return -1;
 	}
-	(void)pthread_mutex_lock(&r->lock);
-	if (age >= REDIS_WAIT_MS && r->up) {
-		r->up = false;
-		err_set(&r->why, "%s", slow_text);
-	}
-	slow = !r->up;
-	(void)pthread_mutex_unlock(&r->lock);
-	if (slow && !r->away.on)
-		trouble_report(&r->base, &r->away, AWAY, r->base.path,
-		    slow_text);
+	if (silence >= PATIENCE_MS && r->up)
+		lose_patience(r);
 	return 0;
 }
 
@@ -503,7 +522,9 @@ timeout_ms(const struct redis *r)
 	uint64_t now = clock_mono_ms(), until = r->again_ms;
 
 	if (r->link.fd >= 0 && r->sent.first != NULL)
-		until = now + REDIS_WAIT_MS / 2;
+		until = now +
+		    (r->up ? PATIENCE_MS - MIN(silence_ms(r), PATIENCE_MS)
+			   : PATIENCE_MS);
 	return until <= now ? 0 : (int)(until - now);
 }
 
