@@ -185,6 +185,7 @@ a_login_is_one_in_any_case(void **state)
 	}
 	if (w.asked != 30)
 		fail_msg("IMAP was asked %u times, want 30", w.asked);
+	guess_free(&w.guess);
 	/* whoever is spared under one spelling is not under another: it may be
 	 * somebody else's */
 	begin(&w);
@@ -196,6 +197,7 @@ a_login_is_one_in_any_case(void **state)
 	expect("the other", try_wrong(&w, "198.51.100.7", "alice", "x"),
 	    GUESS_PER_ADDRESS);
 	expect("one", try_right(&w, "198.51.100.7", "Alice"), GUESS_WITHIN);
+	guess_free(&w.guess);
 }
 
 static void
