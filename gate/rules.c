@@ -338,6 +338,22 @@ rules_account(const struct rules *rules, const struct login *login,
 		*account_r = *login;
 }
 
+/* A proof for the login alone is worth something while the configuration says
+ * so, and not for as long as it lasts. */
+static enum tri
+find_proof(const struct conf *conf, const struct rules_question *q)
+{
+	uint64_t ttl_ms = conf->identity_session_ttl_ms;
+
+	for (size_t i = 0; i < conf->sasl_count; i++) {
+		if (conf->sasls[i].proof == SASL_PROOF_LOGIN)
+			return store_proof_get(q->store, q->login, q->addr,
+			    ttl_ms, q->now_ms);
+	}
+	return store_proof_get_from(q->store, q->login, q->addr, ttl_ms,
+	    q->now_ms);
+}
+
 /* Without a door of its own, postern has seen nobody. */
 static enum identity
 ask_session(const struct rules *rules, const struct rules_question *q)
@@ -346,8 +362,7 @@ ask_session(const struct rules *rules, const struct rules_question *q)
 		return IDENTITY_UNPROVEN;
 	if (q->store == NULL)
 		return IDENTITY_UNKNOWN;
-	switch (store_proof_get(q->store, q->login, q->addr,
-	    rules->conf->identity_session_ttl_ms, q->now_ms)) {
+	switch (find_proof(rules->conf, q)) {
 	case TRI_YES:
 		return IDENTITY_VERIFIED;
 	case TRI_NO:

@@ -90,9 +90,10 @@ is_fresh(uint64_t time_ms, uint64_t ttl_ms, uint64_t now_ms)
 	return time_ms <= now_ms && now_ms - time_ms <= ttl_ms;
 }
 
-enum tri
-store_proof_get(struct store *store, const struct login *login,
-    const struct netaddr *addr, uint64_t ttl_ms, uint64_t now_ms)
+/* alone: a proof for the login alone will do. */
+static enum tri
+get_proof(struct store *store, const struct login *login,
+    const struct netaddr *addr, bool alone, uint64_t ttl_ms, uint64_t now_ms)
 {
 	struct record records[2];
 	unsigned int found;
@@ -100,7 +101,10 @@ store_proof_get(struct store *store, const struct login *login,
 
 	if (addr != NULL && addr->family != NETADDR_NONE)
 		record_key_proof(login, addr, &records[count++].key);
-	record_key_proof(login, NULL, &records[count++].key);
+	if (alone)
+		record_key_proof(login, NULL, &records[count++].key);
+	if (count == 0)
+		return TRI_NO;
 	if (store->ops->get(store, records, count, &found) != 0)
 		return TRI_UNKNOWN;
 	for (size_t i = 0; i < count; i++) {
@@ -109,6 +113,20 @@ store_proof_get(struct store *store, const struct login *login,
 			return TRI_YES;
 	}
 	return TRI_NO;
+}
+
+enum tri
+store_proof_get(struct store *store, const struct login *login,
+    const struct netaddr *addr, uint64_t ttl_ms, uint64_t now_ms)
+{
+	return get_proof(store, login, addr, true, ttl_ms, now_ms);
+}
+
+enum tri
+store_proof_get_from(struct store *store, const struct login *login,
+    const struct netaddr *addr, uint64_t ttl_ms, uint64_t now_ms)
+{
+	return get_proof(store, login, addr, false, ttl_ms, now_ms);
 }
 
 int

@@ -69,6 +69,9 @@ int store_flush(struct store *store, uint64_t wait_ms);
  */
 enum tri store_proof_get(struct store *store, const struct login *login,
     const struct netaddr *addr, uint64_t ttl_ms, uint64_t now_ms);
+/* ... and from this very address? */
+enum tri store_proof_get_from(struct store *store, const struct login *login,
+    const struct netaddr *addr, uint64_t ttl_ms, uint64_t now_ms);
 
 /* Forgets the login's proofs: those from addr, or all (NULL). On disk when it
  * returns. The number forgotten, or -1 with the reason in e. */
