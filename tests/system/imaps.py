@@ -41,9 +41,10 @@ class Dovecot(Daemon):
         super().__init__(world)
         self.log = Log(LAB + "/dovecot.log")
 
-    def start(self, certificate="server", stock=False, trusting=False):
+    def start(self, certificate="server", stock=False, trusting=False, more="", masters=""):
         """stock: as slow to strangers as Dovecot is out of the box; trusting: it
-        believes postern's word for whom it asks (contrib's other way)."""
+        believes postern's word for whom it asks (contrib's other way); more:
+        text at the end of its configuration; masters: more master users."""
         mail = LAB + "/mail"
         os.makedirs(mail, exist_ok=True)
         shutil.chown(mail, "nobody", "nogroup")
@@ -51,7 +52,7 @@ class Dovecot(Daemon):
                  for name, extra in {**dict.fromkeys(STAFF, ""), **ACCOUNTS}.items())  # fmt: skip
         write(LAB + "/users", "".join(users))
         write("/etc/dovecot/postern.masters",
-              "postern:{PLAIN}%s::::::allow_nets=127.0.0.0/8,::1\n" % PROXY_PASSWORD, 0o640, group="dovecot")  # fmt: skip
+              "postern:{PLAIN}%s::::::allow_nets=127.0.0.0/8,::1\n" % PROXY_PASSWORD + masters, 0o640, group="dovecot")  # fmt: skip
         fragment = "/etc/dovecot/conf.d/05-postern.conf"
         text = read(CONTRIB + "/dovecot/postern.conf")
         if stock:
@@ -64,7 +65,7 @@ class Dovecot(Daemon):
         write("/etc/dovecot/dovecot.conf", DOVECOT_CONF.format(
             fragment=fragment, lab=LAB, mail=mail,
             delay="" if stock else "auth_failure_delay = 0",
-            certificate=LAB + "/tls/" + certificate))  # fmt: skip
+            certificate=LAB + "/tls/" + certificate) + more)  # fmt: skip
         with contextlib.suppress(FileNotFoundError):
             # of a stock Dovecot before; auth would knock there for 5 s
             os.unlink("/run/dovecot/anvil-auth-penalty")
