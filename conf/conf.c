@@ -337,19 +337,12 @@ load_recipients(struct loader *l)
 	    (enum routed_action)load_word(l, &b, OPTION_RECIPIENTS_ROUTED);
 }
 
-static void
-load_store(struct loader *l)
-{
-	struct block b = only_block(l, SECTION_STORE);
-
-	load_string(l, &b, OPTION_STORE_URL, value_store_url,
-	    &l->conf->store_url);
-}
-
 /* In an order that needs no second look: what others look at before them. */
 static void
 load_all(struct loader *l)
 {
+	struct block store = only_block(l, SECTION_STORE);
+
 	load_root(l);
 	load_listeners(l);
 	load_tls(l);
@@ -363,7 +356,7 @@ load_all(struct loader *l)
 	load_guessing(l);
 	load_senders(l);
 	load_recipients(l);
-	load_store(l);
+	load_store(l, &store);
 }
 
 struct conf *
@@ -483,6 +476,8 @@ conf_free(struct conf **conf)
 	free(c->http.socket_group);
 	files_wipe(&c->http.secret);
 	free(c->store_url);
+	files_wipe(&c->store_password);
+	free(c->store_ca_file);
 	free(c);
 	*conf = NULL;
 }

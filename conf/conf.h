@@ -117,7 +117,9 @@ struct conf {
 	struct conf_guessing guessing;
 	uint64_t lease_ttl_ms; /* the other settings are the policy's */
 	struct conf_http http;
-	char *store_url; /* "lmdb:" (in state_dir) or "lmdb:DIR" */
+	char *store_url; /* "lmdb:" (in state_dir), "lmdb:DIR", "redis://..." */
+	char *store_password; /* "" for none; wiped on free */
+	char *store_ca_file;
 };
 
 /* Are session proofs or leases written or looked at? Then a store is needed. */

@@ -101,6 +101,9 @@ void load_refuse_shared(struct loader *l, unsigned int line, enum option option,
 void load_leases(struct loader *l);
 void load_http(struct loader *l);
 
+/* Reads the `store` section (stores.c). */
+void load_store(struct loader *l, const struct block *b);
+
 /* Reads the `delegation` section, after the `sasl` sections (sockets.c). */
 void load_delegation(struct loader *l);
 

@@ -107,7 +107,9 @@
 	X(SENDERS, SENDERS_OWN, "own", LIST, "%u@%d", 1, 320, "addresses in which %u and %d stand for the parts of the login") \
 	X(SENDERS, SENDERS_FOLD_CASE, "fold_case", WORD, "true", 0, 0, "false | true") \
 	X(RECIPIENTS, RECIPIENTS_ROUTED, "routed", WORD, "reject", 0, 0, "reject | allow-internal") \
-	X(STORE, STORE_URL, "url", STRING, "lmdb:", 1, 4000, "lmdb: or lmdb:DIR, with DIR an absolute path")
+	X(STORE, STORE_URL, "url", STRING, "lmdb:", 1, 4000, "lmdb: | lmdb:DIR | redis://[USER@]HOST[:PORT][/DB] | rediss://[USER@]HOST[:PORT][/DB] | redis://[USER@]/SOCKET[?db=DB]") \
+	X(STORE, STORE_PASSWORD_FILE, "password_file", STRING, "", 0, 4000, "an absolute path, or empty") \
+	X(STORE, STORE_CA_FILE, "ca_file", STRING, "/etc/ssl/certs/ca-certificates.crt", 1, 4000, "an absolute path")
 /* clang-format on */
 
 enum section {

@@ -294,9 +294,28 @@ value_listen_local(const char *text, struct err *e)
 	return -1;
 }
 
+/* The rest is for the store to understand. */
+static int
+check_redis(const char *place, struct err *e)
+{
+	for (const char *p = place; *p != '\0'; p++) {
+		if (*p <= ' ' || *p >= 0x7f) {
+			err_set(e, "has an octet that no URL has");
+			return -1;
+		}
+	}
+	if (*place == '\0')
+		err_set(e, "names no host");
+	return *place == '\0' ? -1 : 0;
+}
+
 int
 value_store_url(const char *text, struct err *e)
 {
+	if (strncmp(text, "redis://", 8) == 0)
+		return check_redis(text + 8, e);
+	if (strncmp(text, "rediss://", 9) == 0)
+		return check_redis(text + 9, e);
 	if (strncmp(text, "lmdb:", 5) != 0) {
 		err_set(e, "is no store that postern knows");
 		return -1;

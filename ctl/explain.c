@@ -50,6 +50,8 @@ open_store(struct oracle *oracle, const struct conf *conf)
 {
 	struct store_options options = {
 		.url = conf->store_url,
+		.password = conf->store_password,
+		.ca_file = conf->store_ca_file,
 		.state_dir = conf->state_dir,
 		.report = report_store,
 		.report_arg = oracle->log,

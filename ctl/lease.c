@@ -228,6 +228,8 @@ work(const struct rules *rules, const struct request *r)
 {
 	const struct store_options options = {
 		.url = rules->conf->store_url,
+		.password = rules->conf->store_password,
+		.ca_file = rules->conf->store_ca_file,
 		.state_dir = rules->conf->state_dir,
 		.report = complain,
 	};

@@ -116,6 +116,8 @@ work(const struct conf *conf, const struct request *r)
 {
 	const struct store_options options = {
 		.url = conf->store_url,
+		.password = conf->store_password,
+		.ca_file = conf->store_ca_file,
 		.state_dir = conf->state_dir,
 		.report = complain,
 	};

@@ -217,6 +217,8 @@ open_store_for(struct gate *gate, const struct conf *conf, struct err *e)
 {
 	struct store_options options = {
 		.url = conf->store_url,
+		.password = conf->store_password,
+		.ca_file = conf->store_ca_file,
 		.state_dir = conf->state_dir,
 		.report = report_store,
 		.report_arg = gate->log,

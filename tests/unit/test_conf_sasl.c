@@ -26,7 +26,11 @@ static const struct conf_env text_only = { .host = NULL, .no_files = true };
 
 /* What every text begins with, on its first line. */
 #define INTERNAL "internal = {\"::1\"} "
-#define IMAP     INTERNAL "imap \"a\" { url = \"imaps://h\" } "
+#define STORES                                           \
+ "lmdb: | lmdb:DIR | redis://[USER@]HOST[:PORT][/DB] | " \
+ "rediss://[USER@]HOST[:PORT][/DB] | "                   \
+ "redis://[USER@]/SOCKET[?db=DB]"
+#define IMAP INTERNAL "imap \"a\" { url = \"imaps://h\" } "
 #define BY_SESSION \
  INTERNAL "imap \"a\" { url = \"imaps://h\" verify = session } "
 
@@ -280,16 +284,17 @@ static const struct row other_mistakes[] = {
 	{ IMAP "guessing { spare = 31d }",
 	    "1: error: guessing.spare: \"31d\" is out of range; allowed: 0s to "
 	    "30d" },
-	{ IMAP "store { url = \"redis://localhost:6379/0\" }",
-	    "1: error: store.url: \"redis://localhost:6379/0\" is no store "
-	    "that postern knows; allowed: lmdb: or lmdb:DIR, with DIR an "
-	    "absolute path" },
+	{ IMAP "store { url = \"redis://me:geheim@localhost\" }",
+	    "1: error: store.url: a password does not belong in it, but into "
+	    "a file; allowed: store.password_file" },
+	{ IMAP "store { url = \"redis://\" }",
+	    "1: error: store.url: \"redis://\" names no host; allowed: " STORES },
 	{ IMAP "store { url = \"lmdb\" }",
 	    "1: error: store.url: \"lmdb\" is no store that postern knows; "
-	    "allowed: lmdb: or lmdb:DIR, with DIR an absolute path" },
+	    "allowed: " STORES },
 	{ IMAP "store { url = \"lmdb:store\" }",
 	    "1: error: store.url: \"lmdb:store\" does not begin with /; "
-	    "allowed: lmdb: or lmdb:DIR, with DIR an absolute path" },
+	    "allowed: " STORES },
 };
 
 static void
