@@ -79,8 +79,8 @@ attempt_may_begin(const struct attempt *attempt, bool offered,
 	return true;
 }
 
-static bool
-is_over_limit(const struct attempt *attempt)
+bool
+attempt_is_over_limit(const struct attempt *attempt)
 {
 	return guess_over(gate_guess(attempt->gate),
 		   &attempt->rules->conf->guessing, &attempt->addr,
@@ -102,7 +102,7 @@ attempt_take_login(struct attempt *attempt, const char *authcid,
 		return false;
 	}
 	rules_account(attempt->rules, &attempt->login, &attempt->account);
-	if (is_over_limit(attempt)) {
+	if (attempt_is_over_limit(attempt)) {
 		*reason_r = REASON_GUESSING;
 		return false;
 	}
@@ -316,7 +316,7 @@ attempt_conclude(struct attempt *attempt,
 	case IDENTITY_VERIFIED:
 		if (!known)
 			break; /* whoever that was */
-		if (is_over_limit(attempt)) {
+		if (attempt_is_over_limit(attempt)) {
 			/* it was among many at once, most of them wrong */
 			result = VERDICT_REJECT;
 			reason = REASON_GUESSING;

@@ -38,6 +38,9 @@ bool attempt_take_login(struct attempt *attempt, const char *authcid,
     size_t authcid_len, const char *authzid, size_t authzid_len,
     enum reason *reason_r);
 
+/* Has its login, or where it comes from, reached a limit by now? */
+bool attempt_is_over_limit(const struct attempt *attempt);
+
 /* Nobody was asked: it ends for this reason. */
 void attempt_refuse(struct attempt *attempt, enum reason reason,
     struct auth_answer *answer_r);

@@ -209,6 +209,11 @@ respond(struct auth_relay *relay, const char *message, size_t len)
 		refuse(relay, reason);
 		return;
 	}
+	/* the server's next word may tell whether the proof was right */
+	if (attempt_is_over_limit(attempt)) {
+		refuse(relay, REASON_GUESSING);
+		return;
+	}
 	text = encode(message, len);
 	if (text == NULL) {
 		refuse(relay, REASON_INTERNAL_ERROR);

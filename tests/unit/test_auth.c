@@ -1068,6 +1068,32 @@ failed_exchanges_are_guesses(void **state)
 	close_house();
 }
 
+/* The server's last word shows whether a proof was right: it is not asked for
+ * once there were too many. */
+static void
+a_proof_that_comes_late_is_not_carried(void **state)
+{
+	struct outcome outcome;
+	struct auth_relay *relay;
+	char password[32];
+
+	(void)state;
+	open_house(site);
+	relay = begin_relay(&scram, "n,,n=alice,r=abc", &outcome);
+	imap.relay.event(imap.relay.arg, "cj1hYmM=", NULL);
+	imap.verdict.identity = IDENTITY_REFUSED;
+	for (unsigned int i = 0; i < 20; i++) {
+		(void)snprintf(password, sizeof(password), "pw%u", i);
+		(void)attempt(&(struct try){ .password = password });
+	}
+	imap.relay.message[0] = '\0';
+	auth_relay_respond(relay, "c=biws", 6);
+	assert_string_equal(imap.relay.message, "");
+	imap_ends(IDENTITY_UNKNOWN);
+	expect("too late", &outcome.answer, VERDICT_REJECT, REASON_GUESSING);
+	close_house();
+}
+
 /* Who tries them all at once must not win by it: what is right comes too late
  * when enough have been wrong meanwhile. */
 static void
@@ -1236,6 +1262,7 @@ main(void)
 		    what_this_host_refuses_in_mid_exchange_is_refused),
 		cmocka_unit_test(a_client_that_gives_up_is_not_a_decision),
 		cmocka_unit_test(failed_exchanges_are_guesses),
+		cmocka_unit_test(a_proof_that_comes_late_is_not_carried),
 		cmocka_unit_test(guessing_in_parallel_gains_nothing),
 		cmocka_unit_test(an_exchange_may_end_at_any_moment),
 		cmocka_unit_test(offers_are_what_both_sides_have),
