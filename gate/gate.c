@@ -288,15 +288,24 @@ same_doors(const struct conf *old, const struct conf *new)
 	return true;
 }
 
+/* A section without a title; listen is NULL without it. */
+struct door {
+	const char *listen, *group;
+	unsigned int mode;
+};
+
 static bool
-same_http(const struct conf_http *a, const struct conf_http *b)
+same_door(struct door a, struct door b)
 {
-	if (a->listen == NULL || b->listen == NULL)
-		return a->listen == b->listen;
-	return strcmp(a->listen, b->listen) == 0 &&
-	    a->socket_mode == b->socket_mode &&
-	    strcmp(a->socket_group, b->socket_group) == 0;
+	if (a.listen == NULL || b.listen == NULL)
+		return a.listen == b.listen;
+	return strcmp(a.listen, b.listen) == 0 && a.mode == b.mode &&
+	    strcmp(a.group, b.group) == 0;
 }
+
+#define DOOR(section)                                      \
+ ((struct door){ (section).listen, (section).socket_group, \
+     (section).socket_mode })
 
 /* Settings that are looked at once, at the start. */
 static void
@@ -323,9 +332,13 @@ warn_unchanged(struct log *log, const struct conf *old, const struct conf *new)
 		log_event(log, LOG_LEVEL_WARNING, text,
 		    "title, protocol, listen, socket_mode or socket_group of "
 		    "a sasl section");
-	if (!same_http(&old->http, &new->http))
+	if (!same_door(DOOR(old->http), DOOR(new->http)))
 		log_event(log, LOG_LEVEL_WARNING, text,
 		    "listen, socket_mode or socket_group of the http section");
+	if (!same_door(DOOR(old->delegation), DOOR(new->delegation)))
+		log_event(log, LOG_LEVEL_WARNING, text,
+		    "listen, socket_mode or socket_group of the delegation "
+		    "section");
 }
 
 /* A door speaks what it spoke at the start, whatever the file says by now. What
