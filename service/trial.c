@@ -68,16 +68,22 @@ give_up(struct trial *a)
 	peer_cut(a->peer);
 }
 
+static bool
+is_undecided(const struct trial *a)
+{
+	return a->answer.verdict != VERDICT_PERMIT &&
+	    a->answer.verdict != VERDICT_REJECT;
+}
+
 static void
 deliver(struct trial *a)
 {
 	struct peer *peer = a->peer;
 
-	if (a->answer.verdict == VERDICT_PERMIT ||
-	    a->answer.verdict == VERDICT_REJECT)
-		peer->protocol->answer(a, &a->answer);
-	else
+	if (is_undecided(a))
 		give_up(a);
+	else
+		peer->protocol->answer(a, &a->answer);
 	trial_drop(a);
 }
 
@@ -91,7 +97,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (a->notice.ended)
+	if (a->notice.ended && a->step == TRIAL_OURS)
 		deliver(a);
 	else
 		trial_drop(a);
@@ -122,6 +128,10 @@ take_end(struct trial *a)
 		trial_free(a);
 		return;
 	}
+	/* The client may be gone: MTAs do not say. Closing would hurt whoever
+	 * logs in next, so that waits until it is heard of again. */
+	if (a->step == TRIAL_RESPONSE && is_undecided(a))
+		return;
 	a->step = TRIAL_OURS;
 	if (a->answer.delay_ms == 0) {
 		deliver(a);
@@ -261,6 +271,10 @@ void
 trial_respond(struct trial *a, const char *message, size_t len)
 {
 	(void)hand_over(a);
+	if (!a->asked) { /* it ended undecided in the meantime */
+		deliver(a);
+		return;
+	}
 	handover_lock(a->handover);
 	if (!a->notice.ended)
 		auth_relay_respond(a->relay, message, len);

@@ -448,6 +448,33 @@ undecided_closes(void **state)
 	expect_closed(&m);
 }
 
+/* The client is silent and the server's patience ends: who else logs in over
+ * this connection is not to suffer. Only its own late answer closes it. */
+static void
+an_end_that_nobody_waits_for_closes_nothing(void **state)
+{
+	struct mta m;
+
+	(void)state;
+	arrive(&m);
+	say(&m, AUTH("1", CRAM));
+	wait_for(have_begun, 1, "begun");
+	challenge(0, "PDE+");
+	expect(&m, "CONT\t1\tPDE+");
+	end(0, IDENTITY_UNKNOWN);
+	say(&m, AUTH("2", CRAM));
+	wait_for(have_begun, 2, "begun");
+	challenge(1, "PDE+");
+	expect(&m, "CONT\t2\tPDE+");
+	say(&m, "CONT\t2\t" CRAM_ALICE "\n");
+	wait_for(has_answered, 1, "answered");
+	end(1, IDENTITY_VERIFIED);
+	expect(&m, "OK\t2\tuser=alice@example.org");
+	say(&m, "CONT\t1\t" CRAM_ALICE "\n");
+	expect_closed(&m);
+	assert_int_equal(imap.relays[0].responses, 0);
+}
+
 static void
 an_end_may_find_nobody(void **state)
 {
@@ -551,6 +578,7 @@ main(void)
 		HOUSE_TEST(a_challenge_is_carried_and_answered),
 		HOUSE_TEST(what_is_no_answer_is_refused),
 		HOUSE_TEST(undecided_closes),
+		HOUSE_TEST(an_end_that_nobody_waits_for_closes_nothing),
 		HOUSE_TEST(an_end_may_find_nobody),
 		HOUSE_TEST(ends_and_departures_race),
 		HOUSE_TEST(answers_may_come_after_the_stop),
