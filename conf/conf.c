@@ -335,6 +335,16 @@ load_recipients(struct loader *l)
 
 	l->conf->policy.switches.routed =
 	    (enum routed_action)load_word(l, &b, OPTION_RECIPIENTS_ROUTED);
+	l->conf->recipients_max = load_number(l, &b, OPTION_RECIPIENTS_MAX);
+}
+
+static void
+load_how_much(struct loader *l)
+{
+	struct block contain = only_block(l, SECTION_CONTAIN);
+
+	load_limits(l);
+	load_contain(l, &contain);
 }
 
 /* In an order that needs no second look: what others look at before them. */
@@ -356,6 +366,7 @@ load_all(struct loader *l)
 	load_guessing(l);
 	load_senders(l);
 	load_recipients(l);
+	load_how_much(l);
 	load_store(l, &store);
 }
 
@@ -413,6 +424,12 @@ conf_needs_store(const struct conf *conf)
 {
 	if (conf->policy.switches.leases == LEASES_ON)
 		return true;
+	for (size_t i = 0; i < conf->limit_count; i++) {
+		for (size_t k = 0; k < LIMIT_COUNTERS; k++) {
+			if (conf->limits[i].quotas[k].count > 0)
+				return true;
+		}
+	}
 	for (size_t i = 0; conf->sasl_count > 0 && i < conf->imap_count; i++) {
 		for (size_t k = 0; k < VERIFY_SOURCES; k++) {
 			if (conf->imaps[i].verify[k] == VERIFY_SESSION)
@@ -475,6 +492,7 @@ conf_free(struct conf **conf)
 	free(c->http.listen);
 	free(c->http.socket_group);
 	files_wipe(&c->http.secret);
+	limits_clear(c);
 	free(c->store_url);
 	files_wipe(&c->store_password);
 	free(c->store_ca_file);

@@ -92,6 +92,54 @@ struct conf_guessing {
 	uint64_t spare_ms;
 };
 
+/* What one limit counts. The first four are rates. */
+enum limit_counter {
+	COUNTER_MESSAGES = 0,
+	COUNTER_RECIPIENTS,
+	COUNTER_BYTES,
+	COUNTER_BAD_RECIPIENTS, /* refused by the MTA */
+	COUNTER_ADDRESSES,      /* different networks of clients */
+	COUNTER_SENDERS,        /* different reverse-paths */
+};
+#define LIMIT_COUNTERS 6
+
+/* Whose? */
+enum limit_key {
+	LIMIT_KEY_LOGIN = 0, /* a login, a lease holder */
+	LIMIT_KEY_ADDR,      /* the address of an internal client without one */
+	LIMIT_KEY_ZONE,      /* all of them in a zone together */
+};
+
+enum limit_action {
+	LIMIT_TEMPFAIL = 0,
+	LIMIT_CONTAIN,
+	LIMIT_WARN,
+};
+
+/* count 0: no limit */
+struct conf_quota {
+	uint64_t count;
+	uint64_t window_ms;
+};
+
+/* One `limits "name" { }` section. */
+struct conf_limit {
+	char *name;
+	enum limit_key key;
+	enum limit_action action;
+	bool count_local; /* recipients in local_domains, too */
+	struct conf_quota quotas[LIMIT_COUNTERS];
+};
+
+struct conf_contain {
+	char *command; /* "" for none */
+	uint64_t slowed_ms;
+	uint64_t local_ms;
+	uint64_t shut_ms;
+	uint64_t memory_ms;
+	struct conf_quota rate; /* recipients, while slowed */
+};
+
 /* A configuration file, read and checked. Read-only for its users. */
 struct conf {
 	char *file;
@@ -115,6 +163,10 @@ struct conf {
 	size_t sasl_count;
 	struct conf_delegation delegation;
 	struct conf_guessing guessing;
+	struct conf_limit *limits;
+	size_t limit_count;
+	struct conf_contain contain;
+	unsigned int recipients_max; /* of a message; 0: no limit */
 	uint64_t lease_ttl_ms; /* the other settings are the policy's */
 	struct conf_http http;
 	char *store_url; /* "lmdb:" (in state_dir), "lmdb:DIR", "redis://..." */
@@ -124,6 +176,11 @@ struct conf {
 
 /* Are session proofs or leases written or looked at? Then a store is needed. */
 bool conf_needs_store(const struct conf *conf);
+
+/* "messages", "bad_recipients", ... */
+const char *conf_counter_name(enum limit_counter counter);
+/* Does any limit count this? */
+bool conf_limits_count(const struct conf *conf, enum limit_counter counter);
 
 /* What is wrong with a configuration: "FILE:LINE: error: OPTION: TEXT" or
  * "...: warning: ...", one line each, without a line feed, in the order found.

@@ -107,6 +107,11 @@ void load_store(struct loader *l, const struct block *b);
 /* Reads the `delegation` section, after the `sasl` sections (sockets.c). */
 void load_delegation(struct loader *l);
 
+/* Reads `limits` and `contain` (limits.c). */
+void load_limits(struct loader *l);
+void load_contain(struct loader *l, const struct block *b);
+void limits_clear(struct conf *conf);
+
 /* Reads all `sasl` sections, and judges them beside the top level and the
  * `imap` sections, which are read (sasls.c). */
 void load_sasls(struct loader *l);

@@ -155,9 +155,9 @@ option_allowed(enum option option, char allowed_r[OPTION_ALLOWED_MAX])
 		value_duration_format(VALUE_WINDOW_MAX, max);
 		(void)snprintf(allowed_r, OPTION_ALLOWED_MAX,
 		    "N/DURATION with N from %llu to %llu and a duration from "
-		    "%s to %s",
+		    "%s to %s%s",
 		    (unsigned long long)row->min, (unsigned long long)row->max,
-		    min, max);
+		    min, max, *row->def == '\0' ? ", or empty" : "");
 		return;
 	}
 }

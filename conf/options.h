@@ -23,6 +23,8 @@
 	X(LEASES,     "leases",     false) \
 	X(HTTP,       "http",       false) \
 	X(GUESSING,   "guessing",   false) \
+	X(LIMITS,     "limits",     true)  \
+	X(CONTAIN,    "contain",    false) \
 	X(SENDERS,    "senders",    false) \
 	X(RECIPIENTS, "recipients", false) \
 	X(STORE,      "store",      false)
@@ -107,6 +109,22 @@
 	X(SENDERS, SENDERS_OWN, "own", LIST, "%u@%d", 1, 320, "addresses in which %u and %d stand for the parts of the login") \
 	X(SENDERS, SENDERS_FOLD_CASE, "fold_case", WORD, "true", 0, 0, "false | true") \
 	X(RECIPIENTS, RECIPIENTS_ROUTED, "routed", WORD, "reject", 0, 0, "reject | allow-internal") \
+	X(RECIPIENTS, RECIPIENTS_MAX, "max", NUMBER, "0", 0, 100000, "recipients") \
+	X(LIMITS, LIMITS_KEY, "key", WORD, "login", 0, 0, "login | addr | zone") \
+	X(LIMITS, LIMITS_MESSAGES, "messages", RATE, "", 1, 10000000, "") \
+	X(LIMITS, LIMITS_RECIPIENTS, "recipients", RATE, "", 1, 10000000, "") \
+	X(LIMITS, LIMITS_BYTES, "bytes", RATE, "", 1000, 1000000000000, "") \
+	X(LIMITS, LIMITS_BAD_RECIPIENTS, "bad_recipients", RATE, "", 1, 10000000, "") \
+	X(LIMITS, LIMITS_ADDRESSES, "addresses", RATE, "", 1, 250, "") \
+	X(LIMITS, LIMITS_SENDERS, "senders", RATE, "", 1, 250, "") \
+	X(LIMITS, LIMITS_LOCAL, "local", WORD, "free", 0, 0, "free | count") \
+	X(LIMITS, LIMITS_ACTION, "action", WORD, "tempfail", 0, 0, "tempfail | contain | warn") \
+	X(CONTAIN, CONTAIN_COMMAND, "command", STRING, "", 0, 4000, "an absolute path, or empty") \
+	X(CONTAIN, CONTAIN_SLOWED, "slowed", DURATION, "1h", 60000, 2592000000, "") \
+	X(CONTAIN, CONTAIN_LOCAL, "local", DURATION, "4h", 60000, 2592000000, "") \
+	X(CONTAIN, CONTAIN_SHUT, "shut", DURATION, "1d", 60000, 2592000000, "") \
+	X(CONTAIN, CONTAIN_MEMORY, "memory", DURATION, "2d", 0, 2592000000, "") \
+	X(CONTAIN, CONTAIN_RATE, "rate", RATE, "20/1h", 1, 100000, "") \
 	X(STORE, STORE_URL, "url", STRING, "lmdb:", 1, 4000, "lmdb: | lmdb:DIR | redis://[USER@]HOST[:PORT][/DB] | rediss://[USER@]HOST[:PORT][/DB] | redis://[USER@]/SOCKET[?db=DB]") \
 	X(STORE, STORE_PASSWORD_FILE, "password_file", STRING, "", 0, 4000, "an absolute path, or empty") \
 	X(STORE, STORE_CA_FILE, "ca_file", STRING, "/etc/ssl/certs/ca-certificates.crt", 1, 4000, "an absolute path")

@@ -24,12 +24,15 @@ struct gate {
 	struct log *log;
 	struct repeats *repeats;
 	struct guess *guess;
+	struct limits *limits;
 	_Atomic(struct store *) store; /* opened once, closed at the end */
 	const struct auth_engine *auth_engine;
 	gate_ask_fn *ask;
 	void *ask_arg;
 	gate_leases_fn *leases;
 	void *leases_arg;
+	gate_clock_fn *clock;
+	void *clock_arg;
 	uint32_t id_key;
 	atomic_uint id_next;
 };
@@ -64,11 +67,14 @@ gate_new(struct rules *rules, struct log *log)
 	if (gate != NULL) {
 		gate->repeats = repeats_new();
 		gate->guess = guess_new();
+		gate->limits = limits_new(log);
 	}
-	if (gate == NULL || gate->repeats == NULL || gate->guess == NULL) {
+	if (gate == NULL || gate->repeats == NULL || gate->guess == NULL ||
+	    gate->limits == NULL) {
 		if (gate != NULL) {
 			repeats_free(&gate->repeats);
 			guess_free(&gate->guess);
+			limits_free(&gate->limits);
 		}
 		free(gate);
 		rules_free(&rules);
@@ -126,6 +132,7 @@ gate_free(struct gate **gatep)
 	rules_free(&gate->current);
 	repeats_free(&gate->repeats);
 	guess_free(&gate->guess);
+	limits_free(&gate->limits);
 	store = atomic_exchange(&gate->store, NULL);
 	store_close(&store);
 	(void)pthread_mutex_destroy(&gate->lock);
@@ -480,6 +487,8 @@ gate_tend(struct gate *gate, bool all)
 {
 	free_unused(gate);
 	tend_store(gate);
+	contain_tend(limits_contain(gate->limits),
+	    gate->current->conf->contain.command, gate_clock_us() / 1000);
 	repeats_flush(gate->repeats, gate_clock_us() / 1000, all, report_repeat,
 	    gate->log);
 }
@@ -500,6 +509,27 @@ struct guess *
 gate_guess(const struct gate *gate)
 {
 	return gate->guess;
+}
+
+struct limits *
+gate_limits(const struct gate *gate)
+{
+	return gate->limits;
+}
+
+void
+gate_set_clock(struct gate *gate, gate_clock_fn *clock, void *arg)
+{
+	gate->clock = clock;
+	gate->clock_arg = arg;
+}
+
+uint64_t
+gate_now_ms(const struct gate *gate)
+{
+	if (gate->clock != NULL)
+		return gate->clock(gate->clock_arg);
+	return gate_wall_ms();
 }
 
 const struct auth_engine *

@@ -6,6 +6,7 @@
 
 #include "gate/guess.h"
 #include "gate/lease.h"
+#include "gate/limits.h"
 #include "gate/log.h"
 #include "gate/repeat.h"
 #include "gate/reply.h"
@@ -82,6 +83,7 @@ void gate_forget(struct gate *gate, const struct login *login);
 struct log *gate_log(const struct gate *gate);
 struct repeats *gate_repeats(const struct gate *gate);
 struct guess *gate_guess(const struct gate *gate);
+struct limits *gate_limits(const struct gate *gate);
 
 /* What auth_set_engine() has set, or NULL. */
 const struct auth_engine *gate_auth_engine(const struct gate *gate);
@@ -89,6 +91,12 @@ void gate_set_auth_engine(struct gate *gate, const struct auth_engine *engine);
 
 /* A new decision id, unique among the next 2^30. Any thread. */
 void gate_decision_id(struct gate *gate, char id_r[DECISION_ID_LEN + 1]);
+
+/* The store's time for what a session counts: gate_wall_ms(), unless a test has
+ * set another clock, before the first session. */
+uint64_t gate_now_ms(const struct gate *gate);
+typedef uint64_t gate_clock_fn(void *arg);
+void gate_set_clock(struct gate *gate, gate_clock_fn *clock, void *arg);
 
 /* CLOCK_MONOTONIC in microseconds. */
 uint64_t gate_clock_us(void);

@@ -107,6 +107,8 @@ format_text(const struct record *r, char line_r[RECORD_MAX])
 		append(&line, " warning=sender-not-owned");
 	if (r->graced)
 		append(&line, " warning=graced-password");
+	if (r->over_limit)
+		append(&line, " warning=over-limit");
 	if (r->observed)
 		append(&line, " mode=observe");
 	if (r->repeated > 0)
@@ -150,6 +152,9 @@ format_json(const struct record *r, char line_r[RECORD_MAX])
 	if (r->graced)
 		rc |= json_object_set_new(object, "warning",
 		    json_string("graced-password"));
+	if (r->over_limit)
+		rc |= json_object_set_new(object, "warning",
+		    json_string("over-limit"));
 	if (r->observed)
 		rc |=
 		    json_object_set_new(object, "mode", json_string("observe"));

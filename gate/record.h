@@ -30,6 +30,7 @@ struct record {
 	size_t recipients;     /* 0 is not logged */
 	bool sender_foreign;   /* warning=sender-not-owned */
 	bool graced;           /* warning=graced-password */
+	bool over_limit;       /* warning=over-limit */
 	bool observed;         /* mode=observe: the MTA was not told */
 	unsigned int repeated; /* so many lines like this were left out */
 };

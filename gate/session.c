@@ -32,6 +32,10 @@ struct transaction {
 	bool smtputf8;
 	struct decision judged; /* MAIL's, or the latest RCPT's that passed */
 	size_t passed;          /* recipients that the MTA may take */
+	bool counts;
+	uint64_t size; /* announced; 0: not */
+	uint64_t body;
+	struct limits_account account;
 };
 
 struct session {
@@ -80,14 +84,39 @@ session_free(struct session **sp)
 	free(s);
 }
 
+/* Of MAIL that has passed: who it is that sends. A login that nobody has
+ * vouched for is none; the address is then. */
+static struct limits_client
+limits_client_of(const struct session *s)
+{
+	const struct transaction *tx = s->tx;
+	bool leased =
+	    tx->facts.login == LOGIN_ABSENT && tx->login.text[0] != '\0';
+	struct limits_client client = {
+		.conf = s->rules->conf,
+		.store = gate_store(s->gate),
+		.counts = tx->counts,
+		.addr = &s->peer,
+		.zone = tx->facts.zone,
+		.now_ms = gate_now_ms(s->gate),
+	};
+
+	if (leased || tx->facts.identity == IDENTITY_VERIFIED)
+		client.login = &tx->login;
+	return client;
+}
+
 void
 session_reset(struct session *s)
 {
 	struct transaction *tx = s->tx;
+	struct limits_client client;
 
 	assert(s->magic == SESSION_MAGIC);
 	if (tx == NULL)
 		return;
+	client = limits_client_of(s);
+	limits_give_back(&client, &tx->account);
 	s->tx = NULL;
 	free(tx->from);
 	free(tx->login_text);
@@ -140,6 +169,7 @@ write_record(const struct session *s, const struct record *known,
 	r.verdict = verdict_name(d->verdict);
 	r.reason = row->name;
 	r.sender_foreign = d->sender_foreign;
+	r.over_limit = s->tx != NULL && s->tx->account.warned;
 	(void)snprintf(reply, sizeof(reply), "%s %s", answer->reply.code,
 	    answer->reply.xcode);
 	r.reply = reply;
@@ -239,6 +269,16 @@ fetch_lease(struct session *s)
 		tx->facts.lease = LEASE_UNKNOWN;
 }
 
+static void
+fetch_limit(struct session *s)
+{
+	struct transaction *tx = s->tx;
+	struct limits_client client = limits_client_of(s);
+
+	limits_mail(gate_limits(s->gate), &client, &tx->sender, tx->size,
+	    &tx->account, &tx->facts);
+}
+
 static struct decision
 judge_mail(struct session *s)
 {
@@ -255,9 +295,58 @@ judge_mail(struct session *s)
 		fetch_lease(s);
 		d = decide_mail(sw, &s->tx->facts);
 	}
+	if (d.verdict == VERDICT_NEED && d.need == FACT_LIMIT) {
+		fetch_limit(s);
+		d = decide_mail(sw, &s->tx->facts);
+	}
 	if (d.verdict == VERDICT_NEED)
 		d = decision_refuse(REASON_INTERNAL_ERROR);
 	return d;
+}
+
+/* The recipient that tx->facts are about. */
+static struct decision
+judge_rcpt(struct session *s, bool refused)
+{
+	const struct switches *sw = &s->rules->conf->policy.switches;
+	struct transaction *tx = s->tx;
+	struct limits_client client = limits_client_of(s);
+	struct limits *limits = gate_limits(s->gate);
+	struct decision d;
+
+	tx->facts.recipient_limit = LIMIT_NOT_ASKED;
+	d = decide_rcpt(sw, &tx->facts);
+	if (d.verdict == VERDICT_NEED && d.need == FACT_RECIPIENT_LIMIT) {
+		if (refused) {
+			limits_bad_rcpt(limits, &client, &tx->recipient,
+			    &tx->account);
+			tx->facts.recipient_limit = LIMIT_WITHIN;
+		} else {
+			limits_rcpt(limits, &client, &tx->recipient,
+			    &tx->account, &tx->facts);
+		}
+		d = decide_rcpt(sw, &tx->facts);
+		/* for the next one */
+		tx->facts.containment = tx->account.step;
+	} else if (d.reason == REASON_CONTAINED) {
+		limits_contained(limits, &client, &tx->recipient, &tx->account);
+	}
+	if (d.verdict == VERDICT_NEED) /* MAIL was not judged: never so */
+		d = decision_refuse(REASON_INTERNAL_ERROR);
+	return d;
+}
+
+/* RFC 1870, 6.1: SIZE=digits. What is not announced is counted as it comes. */
+static uint64_t
+announced_size(const char *const *args)
+{
+	for (; args != NULL && *args != NULL; args++) {
+		if (strncasecmp(*args, "SIZE=", 5) == 0 &&
+		    strspn(*args + 5, "0123456789") == strlen(*args + 5) &&
+		    strlen(*args) < 5 + 16)
+			return strtoull(*args + 5, NULL, 10);
+	}
+	return 0;
 }
 
 /* SMTPUTF8 takes no value (RFC 6531, 3.4). */
@@ -307,6 +396,8 @@ begin_transaction(struct session *s, const struct mail_event *event)
 	s->tx = tx;
 	tx->facts = s->facts;
 	tx->smtputf8 = has_smtputf8(event->args);
+	tx->size = announced_size(event->args);
+	tx->counts = event->counts;
 	classify_tls(policy, event->tls_version, event->cipher,
 	    event->cipher_bits, &tx->facts);
 	classify_login(policy, event->mechanism, event->login, event->login_len,
@@ -374,15 +465,40 @@ session_rcpt(struct session *s, const struct rcpt_event *event,
 		    &resolved);
 	classify_recipient(policy, &tx->recipient, told_path(&resolved),
 	    event->resolved_host, &tx->facts);
-	d = decide_rcpt(&policy->switches, &tx->facts);
-	if (d.verdict == VERDICT_NEED) /* MAIL was not judged: never so */
-		d = decision_refuse(REASON_INTERNAL_ERROR);
-	conclude(s, &d, &record, begun_us, answer_r);
-	if (answer_r->verdict == VERDICT_PERMIT) {
+	d = judge_rcpt(s, event->refused);
+	conclude(s, &d,
+	    event->refused && d.verdict == VERDICT_PERMIT ? NULL : &record,
+	    begun_us, answer_r);
+	if (answer_r->verdict == VERDICT_PERMIT && !event->refused) {
 		tx->passed++;
 		tx->judged = d;
 	}
 	free(rcpt);
+}
+
+void
+session_body(struct session *s, size_t octets)
+{
+	assert(s->magic == SESSION_MAGIC);
+	if (s->tx != NULL)
+		s->tx->body += octets;
+}
+
+/* What was reserved is used if the MTA takes the message. */
+static void
+conclude_message(struct session *s, struct record *record, uint64_t begun_us,
+    struct answer *answer_r)
+{
+	struct transaction *tx = s->tx;
+	struct limits_client client = limits_client_of(s);
+	struct limits *limits = gate_limits(s->gate);
+
+	record->recipients = tx->passed;
+	if (!limits_body(limits, &client, tx->body, &tx->account))
+		tx->judged = decision_refuse(REASON_OVER_LIMIT);
+	conclude(s, &tx->judged, record, begun_us, answer_r);
+	if (answer_r->verdict == VERDICT_PERMIT)
+		limits_settle(limits, &client, &tx->account);
 }
 
 void
@@ -398,8 +514,7 @@ session_message(struct session *s, const char *queue_id,
 		/* Nothing passed, so nothing may go on. */
 		conclude_lost(s, &record, begun_us, answer_r);
 	} else {
-		record.recipients = s->tx->passed;
-		conclude(s, &s->tx->judged, &record, begun_us, answer_r);
+		conclude_message(s, &record, begun_us, answer_r);
 	}
 	session_reset(s);
 }

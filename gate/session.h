@@ -48,6 +48,7 @@ struct mail_event {
 	const char *login;       /* {auth_authen}, xtext decoded */
 	size_t login_len;
 	const char *queue_id;
+	bool counts;       /* this door counts what is sent, for limits */
 	bool rcpt_follows; /* at once, from a door without memory: of a permit
 			      the log has the recipient's line alone */
 };
@@ -62,12 +63,16 @@ struct rcpt_event {
 	size_t path_len;
 	const char *resolved;      /* {rcpt_addr} */
 	const char *resolved_host; /* {rcpt_host} */
+	bool refused; /* by the MTA: whatever is answered, nothing goes there */
 	const char *queue_id;
 };
 
 /* RCPT TO. Without a MAIL before it: refused for now. */
 void session_rcpt(struct session *session, const struct rcpt_event *event,
     struct answer *answer_r);
+
+/* So many octets of the body have come. */
+void session_body(struct session *session, size_t octets);
 
 /* The message is complete; the last word before the MTA takes it. Ends the
  * transaction. */

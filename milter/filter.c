@@ -153,7 +153,7 @@ ask_for_macros(SMFICTX *ctx)
 		{ SMFIM_ENVFROM,
 		    "i {auth_type} {auth_authen} {auth_ssf} {tls_version} "
 		    "{cipher} {cipher_bits} {mail_addr}" },
-		{ SMFIM_ENVRCPT, "i {rcpt_addr} {rcpt_host}" },
+		{ SMFIM_ENVRCPT, "i {rcpt_addr} {rcpt_host} {rcpt_mailer}" },
 		{ SMFIM_EOM, "i" },
 	};
 	char names[128];
@@ -182,6 +182,16 @@ forget_door(SMFICTX *ctx)
 
 /* Steps that decide nothing are left out where the MTA offers that. HELO
  * carries the TLS macros of an MTA that does not take our list. */
+static bool
+bodies_count(void)
+{
+	struct rules *rules = gate_rules_ref(the_gate);
+	bool count = conf_limits_count(rules->conf, COUNTER_BYTES);
+
+	gate_rules_unref(the_gate, rules);
+	return count;
+}
+
 static sfsistat
 on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
     unsigned long unused2, unsigned long unused3, unsigned long *actions_r,
@@ -206,7 +216,9 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
 		*actions_r = SMFIF_SETSYMLIST;
 		skip |= SMFIP_NOHELO;
 	}
-	*steps_r = skip & steps;
+	if (bodies_count())
+		skip &= ~(unsigned long)SMFIP_NOBODY;
+	*steps_r = (skip | SMFIP_RCPT_REJ) & steps;
 	return SMFIS_CONTINUE;
 }
 
@@ -273,6 +285,7 @@ on_mail(SMFICTX *ctx, char **argv)
 		.cipher_bits = macro(ctx, "{cipher_bits}"),
 		.mechanism = macro(ctx, "{auth_type}"),
 		.queue_id = macro(ctx, "i"),
+		.counts = true,
 	};
 	struct answer answer;
 
@@ -286,15 +299,27 @@ on_mail(SMFICTX *ctx, char **argv)
 	return tell(ctx, &answer);
 }
 
+/* The MTA shows what it refuses itself (SMFIP_RCPT_REJ) by this mailer. */
+static bool
+is_refused(SMFICTX *ctx)
+{
+	const char *mailer = macro(ctx, "{rcpt_mailer}");
+
+	return mailer != NULL && strcmp(mailer, "error") == 0;
+}
+
 static sfsistat
 on_rcpt(SMFICTX *ctx, char **argv)
 {
+	bool refused = is_refused(ctx);
 	struct session *session = session_of(ctx);
 	struct rcpt_event event = {
 		.path = argv[0],
 		.path_len = strlen(argv[0]),
-		.resolved = macro(ctx, "{rcpt_addr}"),
-		.resolved_host = macro(ctx, "{rcpt_host}"),
+		/* of a refused one they are the MTA's own words */
+		.resolved = refused ? NULL : macro(ctx, "{rcpt_addr}"),
+		.resolved_host = refused ? NULL : macro(ctx, "{rcpt_host}"),
+		.refused = refused,
 		.queue_id = macro(ctx, "i"),
 	};
 	struct answer answer;
@@ -303,6 +328,18 @@ on_rcpt(SMFICTX *ctx, char **argv)
 		return tell_lost(ctx);
 	session_rcpt(session, &event, &answer);
 	return tell(ctx, &answer);
+}
+
+/* Asked for only when somebody counts. */
+static sfsistat
+on_body(SMFICTX *ctx, unsigned char *octets, size_t len)
+{
+	struct session *session = session_of(ctx);
+
+	(void)octets;
+	if (session != NULL)
+		session_body(session, len);
+	return SMFIS_CONTINUE;
 }
 
 static sfsistat
@@ -365,6 +402,7 @@ filter_open(const char *listen, struct err *e)
 		.xxfi_helo = on_helo,
 		.xxfi_envfrom = on_mail,
 		.xxfi_envrcpt = on_rcpt,
+		.xxfi_body = on_body,
 		.xxfi_eom = on_message,
 		.xxfi_abort = on_abort,
 		.xxfi_close = on_close,

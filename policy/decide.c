@@ -240,6 +240,34 @@ judge_sender(const struct switches *sw, const struct facts *f,
 	return decision_refuse(REASON_INTERNAL_ERROR);
 }
 
+/* Who is known by nothing cannot be counted; a guest is its MTA's to limit. */
+static struct decision
+judge_limit(const struct facts *f, struct decision warrant)
+{
+	if (warrant.reason == REASON_LOCAL_RECIPIENT)
+		return warrant;
+	switch (f->containment) {
+	case CONTAINMENT_NOT_ASKED:
+		return decision_need(FACT_LIMIT);
+	case CONTAINMENT_SHUT:
+		return decision_refuse(REASON_CONTAINED);
+	case CONTAINMENT_NONE:
+	case CONTAINMENT_SLOWED:
+	case CONTAINMENT_LOCAL:
+		switch (f->limit) {
+		case LIMIT_NOT_ASKED:
+			return decision_need(FACT_LIMIT);
+		case LIMIT_WITHIN:
+			return warrant;
+		case LIMIT_OVER:
+			return decision_refuse(REASON_OVER_LIMIT);
+		case LIMIT_RECIPIENTS:
+			break;
+		}
+	}
+	return decision_refuse(REASON_INTERNAL_ERROR);
+}
+
 struct decision
 decide_mail(const struct switches *switches, const struct facts *facts)
 {
@@ -251,7 +279,10 @@ decide_mail(const struct switches *switches, const struct facts *facts)
 		warrant = judge_external(switches, facts);
 	if (warrant.verdict != VERDICT_PERMIT)
 		return warrant;
-	return judge_sender(switches, facts, warrant);
+	warrant = judge_sender(switches, facts, warrant);
+	if (warrant.verdict != VERDICT_PERMIT)
+		return warrant;
+	return judge_limit(facts, warrant);
 }
 
 static struct decision
@@ -311,6 +342,27 @@ judge_locality(const struct facts *f, struct decision warrant)
 	return decision_refuse(REASON_INTERNAL_ERROR);
 }
 
+static struct decision
+judge_recipient_limit(const struct facts *f, struct decision warrant)
+{
+	if (warrant.reason == REASON_LOCAL_RECIPIENT)
+		return warrant;
+	if (f->containment == CONTAINMENT_LOCAL &&
+	    f->recipient_local != TRI_YES)
+		return decision_refuse(REASON_CONTAINED);
+	switch (f->recipient_limit) {
+	case LIMIT_NOT_ASKED:
+		return decision_need(FACT_RECIPIENT_LIMIT);
+	case LIMIT_WITHIN:
+		return warrant;
+	case LIMIT_OVER:
+		return decision_refuse(REASON_OVER_LIMIT);
+	case LIMIT_RECIPIENTS:
+		return decision_refuse(REASON_TOO_MANY_RECIPIENTS);
+	}
+	return decision_refuse(REASON_INTERNAL_ERROR);
+}
+
 struct decision
 decide_rcpt(const struct switches *switches, const struct facts *facts)
 {
@@ -322,5 +374,7 @@ decide_rcpt(const struct switches *switches, const struct facts *facts)
 		d = judge_route(switches, facts, d);
 	if (d.verdict == VERDICT_PERMIT)
 		d = judge_locality(facts, d);
+	if (d.verdict == VERDICT_PERMIT)
+		d = judge_recipient_limit(facts, d);
 	return d;
 }

@@ -58,8 +58,25 @@ enum lease {
 	LEASE_HELD,
 };
 
-/* Facts of the store and of the header, which no rule looks at yet. */
-enum limit { LIMIT_NOT_ASKED = 0 };
+/* May the client send this much more? Within is also who has no limit, and
+ * everybody while the store is away. (gate/limits.h) */
+enum limit {
+	LIMIT_NOT_ASKED = 0,
+	LIMIT_WITHIN,
+	LIMIT_OVER,
+	LIMIT_RECIPIENTS, /* over recipients.max; of a recipient only */
+};
+
+/* On which step of the ladder is the login? (gate/contain.h) */
+enum containment {
+	CONTAINMENT_NOT_ASKED = 0,
+	CONTAINMENT_NONE,
+	CONTAINMENT_SLOWED, /* its recipients have a limit of their own */
+	CONTAINMENT_LOCAL,  /* local recipients only */
+	CONTAINMENT_SHUT,
+};
+
+/* A fact of the header, which no rule looks at yet. */
 enum from_ownership { FROM_NOT_ASKED = 0 };
 
 /* The reverse-path or a forward-path, after policy/path.h. */
@@ -89,15 +106,17 @@ struct facts {
 	enum identity identity;
 	bool identity_asked; /* IDENTITY_UNKNOWN is the answer */
 	enum lease lease;
-	enum limit limit;
+	enum limit limit; /* asked of whom the other rules let pass */
+	enum containment containment; /* likewise */
 	enum address_form sender;
 	/* by the login, or without one by a lease's; asked of mailboxes only */
 	enum tri sender_owned;
 	enum from_ownership from;
 	/* this RCPT */
 	enum address_form recipient;
-	enum tri recipient_routed; /* as typed, or as the MTA resolved it */
-	enum tri recipient_local;  /* as typed, and as the MTA resolved it */
+	enum tri recipient_routed;  /* as typed, or as the MTA resolved it */
+	enum tri recipient_local;   /* as typed, and as the MTA resolved it */
+	enum limit recipient_limit; /* asked as limit is */
 };
 
 /* "verified", "refused", "disabled", "unproven", "unknown". */

@@ -43,7 +43,10 @@ enum verdict {
 	X(RECIPIENT_NOT_FQDN,     "recipient-not-fqdn",     REJECT,   554, "5.1.2", "Recipient domain is not fully qualified") \
 	X(RECIPIENT_NOT_ASCII,    "recipient-not-ascii",    REJECT,   553, "5.6.7", "Recipient address needs SMTPUTF8") \
 	X(RECIPIENT_ROUTED,       "recipient-routed",       REJECT,   550, "5.7.1", "Routed recipient address") \
-	X(RELAY_DENIED,           "relay-denied",           REJECT,   550, "5.7.1", "Relaying denied")
+	X(RELAY_DENIED,           "relay-denied",           REJECT,   550, "5.7.1", "Relaying denied") \
+	X(OVER_LIMIT,             "over-limit",             TEMPFAIL, 450, "4.7.1", "You have sent too much lately, try again later") \
+	X(TOO_MANY_RECIPIENTS,    "over-limit",             TEMPFAIL, 452, "4.5.3", "Too many recipients for one message") \
+	X(CONTAINED,              "contained",              REJECT,   550, "5.7.1", "This account is restricted because of what was sent with it, ask your postmaster")
 /* clang-format on */
 
 enum reason {

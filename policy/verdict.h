@@ -11,6 +11,8 @@ enum fact {
 	FACT_NONE = 0,
 	FACT_IDENTITY,
 	FACT_LEASE,
+	FACT_LIMIT, /* and containment */
+	FACT_RECIPIENT_LIMIT,
 };
 
 /* Zeroed: refused for now, by an internal error. */

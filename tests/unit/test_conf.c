@@ -106,8 +106,8 @@ static const struct {
 	{ "fancies { enabled = true except = {\"a\"} }",
 	    "1: error: fancies: there is no such option; postern.conf(5) has "
 	    "them all" },
-	{ "recipients { max = 0 }",
-	    "1: error: recipients.max: there is no such option; "
+	{ "recipients { most = 0 }",
+	    "1: error: recipients.most: there is no such option; "
 	    "postern.conf(5) has them all" },
 	{ "user = a\nuser = b",
 	    "2: error: user: given twice, first on line 1; once is allowed" },

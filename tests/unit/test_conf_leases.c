@@ -168,7 +168,7 @@ each_mistake_is_named(void **state)
 static void
 nothing_said_means_no_leases(void **state)
 {
-	struct conf *conf = load_good(IMAP);
+	struct conf *conf = load_good(IMAP "limits \"none\" {}");
 
 	(void)state;
 	assert_int_equal(conf->policy.switches.leases, LEASES_OFF);

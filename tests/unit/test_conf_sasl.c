@@ -30,7 +30,8 @@ static const struct conf_env text_only = { .host = NULL, .no_files = true };
  "lmdb: | lmdb:DIR | redis://[USER@]HOST[:PORT][/DB] | " \
  "rediss://[USER@]HOST[:PORT][/DB] | "                   \
  "redis://[USER@]/SOCKET[?db=DB]"
-#define IMAP INTERNAL "imap \"a\" { url = \"imaps://h\" } "
+#define IMAP      INTERNAL "imap \"a\" { url = \"imaps://h\" } "
+#define UNLIMITED "limits \"none\" {} "
 #define BY_SESSION \
  INTERNAL "imap \"a\" { url = \"imaps://h\" verify = session } "
 
@@ -572,24 +573,27 @@ what_is_not_set_has_its_default(void **state)
 }
 
 static void
-a_store_is_needed_for_proofs_only(void **state)
+a_store_is_needed_for_proofs_and_limits(void **state)
 {
 	static const struct {
 		const char *text;
 		bool needed;
 	} rows[] = {
-		{ "user = a", false },
-		{ IMAP, false },
-		{ BY_SESSION, false },
-		{ "sasl \"a\" { listen = \"unix:/s\" }", false },
-		{ IMAP "sasl \"a\" { listen = \"unix:/s\" }", true },
-		{ BY_SESSION "sasl \"a\" { listen = \"unix:/s\" }", true },
-		{ "imap \"a\" { url = \"imaps://h\" verify = proxy } "
-		  "sasl \"a\" { listen = \"unix:/s\" }",
+		{ "user = a", true }, /* limits are on unless told otherwise */
+		{ UNLIMITED "user = a", false },
+		{ UNLIMITED IMAP, false },
+		{ UNLIMITED BY_SESSION, false },
+		{ UNLIMITED "sasl \"a\" { listen = \"unix:/s\" }", false },
+		{ UNLIMITED IMAP "sasl \"a\" { listen = \"unix:/s\" }", true },
+		{ UNLIMITED BY_SESSION "sasl \"a\" { listen = \"unix:/s\" }",
+		    true },
+		{ UNLIMITED "imap \"a\" { url = \"imaps://h\" verify = proxy } "
+			    "sasl \"a\" { listen = \"unix:/s\" }",
 		    false },
-		{ "imap \"a\" { url = \"imaps://h\" verify = proxy } "
-		  "imap \"b\" { url = \"imaps://h\" verify = {proxy, session} }"
-		  "sasl \"a\" { listen = \"unix:/s\" }",
+		{ UNLIMITED
+		    "imap \"a\" { url = \"imaps://h\" verify = proxy } "
+		    "imap \"b\" { url = \"imaps://h\" verify = {proxy, session} }"
+		    "sasl \"a\" { listen = \"unix:/s\" }",
 		    true },
 	};
 
@@ -663,7 +667,7 @@ main(void)
 		    all_mistakes_of_a_section_are_reported_in_one_run),
 		cmocka_unit_test(what_is_set_arrives_whole),
 		cmocka_unit_test(what_is_not_set_has_its_default),
-		cmocka_unit_test(a_store_is_needed_for_proofs_only),
+		cmocka_unit_test(a_store_is_needed_for_proofs_and_limits),
 		cmocka_unit_test(words_stand_in_the_order_of_their_enums),
 	};
 

@@ -90,10 +90,40 @@ guesses_passwords(const struct facts *f)
 	return !warrant_address(f) && f->guessing != GUESSING_WITHIN;
 }
 
+/* Whom nothing but the open door of a public MX lets in. */
+static bool
+is_guest(const struct switches *sw, const struct facts *f)
+{
+	return !warrant_address(f) && !warrant_login(f) &&
+	    !warrant_lease(sw, f);
+}
+
+/* Who is known has a measure: unknown, it is not kept. */
+static bool
+sends_too_much(const struct switches *sw, const struct facts *f)
+{
+	bool in_step = f->containment == CONTAINMENT_NONE ||
+	    f->containment == CONTAINMENT_SLOWED ||
+	    f->containment == CONTAINMENT_LOCAL;
+
+	return !is_guest(sw, f) && !(in_step && f->limit == LIMIT_WITHIN);
+}
+
+static bool
+recipient_is_too_much(const struct switches *sw, const struct facts *f)
+{
+	if (is_guest(sw, f))
+		return false;
+	if (f->containment == CONTAINMENT_LOCAL &&
+	    f->recipient_local != TRI_YES)
+		return true;
+	return f->recipient_limit != LIMIT_WITHIN;
+}
+
 static bool
 mail_may_pass(const struct switches *sw, const struct facts *f)
 {
-	if (guesses_passwords(f))
+	if (guesses_passwords(f) || sends_too_much(sw, f))
 		return false;
 	if (!warrant_address(f) && !warrant_login(f) && !warrant_lease(sw, f) &&
 	    !warrant_mx(f))
@@ -107,7 +137,7 @@ rcpt_may_pass(const struct switches *sw, const struct facts *f)
 	bool guest =
 	    !warrant_address(f) && !warrant_login(f) && !warrant_lease(sw, f);
 
-	if (!mail_may_pass(sw, f))
+	if (!mail_may_pass(sw, f) || recipient_is_too_much(sw, f))
 		return false;
 	if (guest && f->recipient_local != TRI_YES)
 		return false;
@@ -135,7 +165,8 @@ complain(const char *stage, const struct switches *sw, const struct facts *f,
 	    "%s: got %s (%s), the promise says %s: zone=%d role=%d "
 	    "tls=%d login=%d identity=%d asked=%d guessing=%d lease=%d sender=%d "
 	    "owned=%d recipient=%d routed=%d local=%d; internal=%d check=%d "
-	    "action=%d routed=%d leases=%d lease_tls=%d\n",
+	    "action=%d routed=%d leases=%d lease_tls=%d; limit=%d "
+	    "containment=%d recipient_limit=%d\n",
 	    stage, verdict_name(d->verdict), reason_row(d->reason)->name,
 	    may_pass ? "permit" : "no permit", (int)f->zone, (int)f->role,
 	    (int)f->tls, (int)f->login, (int)f->identity, f->identity_asked,
@@ -143,7 +174,8 @@ complain(const char *stage, const struct switches *sw, const struct facts *f,
 	    (int)f->sender_owned, (int)f->recipient, (int)f->recipient_routed,
 	    (int)f->recipient_local, (int)sw->auth_internal,
 	    (int)sw->sender_check, (int)sw->sender_action, (int)sw->routed,
-	    (int)sw->leases, (int)sw->lease_tls);
+	    (int)sw->leases, (int)sw->lease_tls, (int)f->limit,
+	    (int)f->containment, (int)f->recipient_limit);
 }
 
 /* Is this the question, still open, on whose answer it depends? Nobody who
@@ -164,6 +196,16 @@ need_is_right(const struct switches *sw, const struct facts *f, enum fact need)
 		held.sender_owned = TRI_YES;
 		return f->lease == LEASE_NOT_ASKED && !warrant_address(f) &&
 		    warrant_lease(sw, &held);
+	case FACT_LIMIT:
+		held.limit = LIMIT_WITHIN;
+		held.containment = CONTAINMENT_NONE;
+		return (f->limit == LIMIT_NOT_ASKED ||
+			   f->containment == CONTAINMENT_NOT_ASKED) &&
+		    mail_may_pass(sw, &held);
+	case FACT_RECIPIENT_LIMIT:
+		held.recipient_limit = LIMIT_WITHIN;
+		return f->recipient_limit == LIMIT_NOT_ASKED &&
+		    rcpt_may_pass(sw, &held);
 	case FACT_NONE:
 		break;
 	}
@@ -222,6 +264,11 @@ judge(const char *stage, const struct switches *sw, const struct facts *f,
 	X(f->sender, enum address_form, 6) \
 	X(f->sender_owned, enum tri, 3)
 
+/* Of somebody whom everything else lets pass. */
+#define LIMIT_DIALS(X) \
+	X(f->limit, enum limit, 4) \
+	X(f->containment, enum containment, 5)
+
 #define RCPT_DIALS(X) \
 	X(f->recipient, enum address_form, 6) \
 	X(f->recipient_routed, enum tri, 3) \
@@ -234,6 +281,7 @@ judge(const char *stage, const struct switches *sw, const struct facts *f,
  n /= (values);
 
 static const uint64_t mail_combinations = 1 MAIL_DIALS(TIMES);
+static const uint64_t limit_combinations = 1 LIMIT_DIALS(TIMES);
 static const uint64_t rcpt_combinations = 1 RCPT_DIALS(TIMES);
 
 static void
@@ -243,26 +291,46 @@ set_mail(uint64_t n, struct switches *sw, struct facts *f)
 }
 
 static void
+set_limit(uint64_t n, struct facts *f)
+{
+	LIMIT_DIALS(SET)
+}
+
+static void
 set_rcpt(uint64_t n, struct facts *f)
 {
 	RCPT_DIALS(SET)
 }
 
+/* A recipient, with every measure of its own if it passes with the best. */
 static void
 judge_rcpt(const struct switches *sw, struct facts *f, uint64_t n,
     struct counts *counts)
 {
+	struct decision d;
+
 	set_rcpt(n, f);
-	judge("RCPT", sw, f, decide_rcpt(sw, f), rcpt_may_pass(sw, f), counts);
+	f->recipient_limit = LIMIT_WITHIN;
+	d = decide_rcpt(sw, f);
+	judge("RCPT", sw, f, d, rcpt_may_pass(sw, f), counts);
+	for (int limit = 0; limit <= (int)LIMIT_RECIPIENTS &&
+	     d.verdict == VERDICT_PERMIT && f->containment == CONTAINMENT_NONE;
+	     limit++) {
+		f->recipient_limit = (enum limit)limit;
+		judge("RCPT", sw, f, decide_rcpt(sw, f), rcpt_may_pass(sw, f),
+		    counts);
+	}
 }
 
 /* The recipient to whom the least can be objected. */
 static uint64_t
 find_best_rcpt(void)
 {
+	static uint64_t n = 0;
 	struct facts f = { 0 };
-	uint64_t n = 0;
 
+	if (n > 0)
+		return n - 1;
 	do
 		set_rcpt(n++, &f);
 	while (f.recipient != ADDRESS_QUALIFIED ||
@@ -271,33 +339,56 @@ find_best_rcpt(void)
 }
 
 /*
- * Every MAIL there is; and where MAIL passes, by the rules or by the oracle,
- * every RCPT after it. After a MAIL that does not pass no RCPT can: the best
- * one is tried, and the others in turn.
+ * Every RCPT after a MAIL that passes, by the rules or by the oracle. After one
+ * that does not pass no RCPT can: the best one is tried, and the others in
+ * turn. So they are when nothing but its own limit is asked of a recipient.
+ */
+static void
+judge_all(const struct switches *sw, struct facts *f, uint64_t turn,
+    struct counts *mail, struct counts *rcpt)
+{
+	struct decision d = decide_mail(sw, f);
+	bool may_pass = mail_may_pass(sw, f);
+
+	judge("MAIL", sw, f, d, may_pass, mail);
+	if ((!may_pass && d.verdict != VERDICT_PERMIT) ||
+	    f->containment == CONTAINMENT_SLOWED) {
+		judge_rcpt(sw, f, find_best_rcpt(), rcpt);
+		judge_rcpt(sw, f, turn % rcpt_combinations, rcpt);
+		return;
+	}
+	for (uint64_t r = 0; r < rcpt_combinations; r++)
+		judge_rcpt(sw, f, r, rcpt);
+}
+
+/*
+ * Every MAIL there is, of somebody who sends little; and who passes then, with
+ * every measure. Who does not pass then cannot pass with another: those are
+ * tried in turn.
  */
 static void
 every_combination_keeps_the_promise(void **state)
 {
-	const uint64_t best_rcpt = find_best_rcpt();
 	struct counts mail = { 0 }, rcpt = { 0 };
 	struct switches sw = { 0 };
 	struct facts f = { 0 };
-	struct decision d;
-	bool may_pass;
 
 	(void)state;
 	for (uint64_t m = 0; m < mail_combinations; m++) {
+		bool passes;
+
 		set_mail(m, &sw, &f);
-		d = decide_mail(&sw, &f);
-		may_pass = mail_may_pass(&sw, &f);
-		judge("MAIL", &sw, &f, d, may_pass, &mail);
-		if (!may_pass && d.verdict != VERDICT_PERMIT) {
-			judge_rcpt(&sw, &f, best_rcpt, &rcpt);
-			judge_rcpt(&sw, &f, m % rcpt_combinations, &rcpt);
-			continue;
+		f.limit = LIMIT_WITHIN;
+		f.containment = CONTAINMENT_NONE;
+		passes = mail_may_pass(&sw, &f) ||
+		    decide_mail(&sw, &f).verdict == VERDICT_PERMIT;
+		judge_all(&sw, &f, m, &mail, &rcpt);
+		for (uint64_t l = 0; passes && l < limit_combinations; l++) {
+			set_limit(l, &f);
+			judge_all(&sw, &f, m, &mail, &rcpt);
 		}
-		for (uint64_t r = 0; r < rcpt_combinations; r++)
-			judge_rcpt(&sw, &f, r, &rcpt);
+		set_limit(m % limit_combinations, &f);
+		judge_all(&sw, &f, m, &mail, &rcpt);
 	}
 	print_message(
 	    "judged %ju combinations at MAIL (%ju permits) and %ju at "
@@ -340,6 +431,9 @@ zeroed_and_impossible_facts_refuse(void **state)
 		.recipient = ADDRESS_QUALIFIED,
 		.recipient_routed = TRI_NO,
 		.recipient_local = TRI_NO,
+		.limit = LIMIT_WITHIN,
+		.containment = CONTAINMENT_SLOWED,
+		.recipient_limit = LIMIT_WITHIN,
 	};
 	assert_int_equal(decide_rcpt(&sw, &good).verdict, VERDICT_PERMIT);
 	sw.sender_check = SENDER_CHECK_ENVELOPE;
@@ -353,6 +447,9 @@ zeroed_and_impossible_facts_refuse(void **state)
 	BROKEN(sender_owned);
 	BROKEN(recipient);
 	BROKEN(recipient_routed);
+	BROKEN(limit);
+	BROKEN(containment);
+	BROKEN(recipient_limit);
 	good.login = LOGIN_ABSENT;
 	good.lease = LEASE_HELD;
 	assert_int_equal(decide_rcpt(&sw, &good).verdict, VERDICT_PERMIT);
@@ -381,6 +478,8 @@ static const struct facts outsider = {
 	.identity_asked = true,
 	.sender = ADDRESS_QUALIFIED,
 	.sender_owned = TRI_YES,
+	.limit = LIMIT_WITHIN,
+	.containment = CONTAINMENT_NONE,
 };
 
 static void
@@ -590,6 +689,79 @@ a_lease_needs_tls_unless_told_otherwise(void **state)
 }
 
 static void
+limits_come_last_and_containment_first_of_them(void **state)
+{
+	struct switches sw = { .sender_check = SENDER_CHECK_ENVELOPE };
+	struct facts f = outsider;
+
+	(void)state;
+	f.limit = LIMIT_OVER;
+	expect("over", &sw, &f, REASON_OVER_LIMIT);
+	f.sender = ADDRESS_NULL;
+	expect("over with a null sender", &sw, &f, REASON_OVER_LIMIT);
+	f.containment = CONTAINMENT_SHUT;
+	expect("shut and over", &sw, &f, REASON_CONTAINED);
+	f.sender = ADDRESS_QUALIFIED;
+	f.sender_owned = TRI_NO;
+	expect("shut, another's sender", &sw, &f, REASON_SENDER_NOT_OWNED);
+	f.sender_owned = TRI_YES;
+	f.zone = ZONE_INTERNAL;
+	expect("shut and internal", &sw, &f, REASON_CONTAINED);
+	f.zone = ZONE_EXTERNAL;
+	f.login = LOGIN_ABSENT;
+	f.role = ROLE_MX;
+	expect("guest of the mx", &sw, &f, REASON_LOCAL_RECIPIENT);
+}
+
+static void
+recipients_have_limits_of_their_own(void **state)
+{
+	static const struct {
+		const char *what;
+		enum containment containment;
+		enum limit limit;
+		enum tri local;
+		enum reason reason;
+	} rows[] = {
+		{ "within", CONTAINMENT_NONE, LIMIT_WITHIN, TRI_NO,
+		    REASON_AUTHENTICATED },
+		{ "over", CONTAINMENT_SLOWED, LIMIT_OVER, TRI_YES,
+		    REASON_OVER_LIMIT },
+		{ "too many at once", CONTAINMENT_NONE, LIMIT_RECIPIENTS,
+		    TRI_YES, REASON_TOO_MANY_RECIPIENTS },
+		{ "slowed", CONTAINMENT_SLOWED, LIMIT_WITHIN, TRI_NO,
+		    REASON_AUTHENTICATED },
+		{ "to a colleague", CONTAINMENT_LOCAL, LIMIT_WITHIN, TRI_YES,
+		    REASON_AUTHENTICATED },
+		{ "to an outsider", CONTAINMENT_LOCAL, LIMIT_WITHIN, TRI_NO,
+		    REASON_CONTAINED },
+		{ "to who knows whom", CONTAINMENT_LOCAL, LIMIT_WITHIN,
+		    TRI_UNKNOWN, REASON_CONTAINED },
+	};
+	struct switches sw = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct facts f = outsider;
+		struct decision d;
+
+		f.recipient = ADDRESS_QUALIFIED;
+		f.recipient_routed = TRI_NO;
+		f.recipient_local = rows[i].local;
+		f.recipient_limit = rows[i].limit;
+		f.containment = rows[i].containment;
+		d = decide_rcpt(&sw, &f);
+		if (d.reason != rows[i].reason)
+			fail_msg("%s: got %s, want %s", rows[i].what,
+			    reason_row(d.reason)->name,
+			    reason_row(rows[i].reason)->name);
+	}
+	assert_int_equal(reason_row(REASON_OVER_LIMIT)->code, 450);
+	assert_int_equal(reason_row(REASON_TOO_MANY_RECIPIENTS)->code, 452);
+	assert_int_equal(reason_row(REASON_CONTAINED)->code, 550);
+}
+
+static void
 warn_passes_and_says_so(void **state)
 {
 	struct switches sw = { .sender_check = SENDER_CHECK_ENVELOPE,
@@ -633,6 +805,9 @@ main(void)
 		cmocka_unit_test(a_lease_takes_the_place_of_a_login),
 		cmocka_unit_test(a_login_outweighs_a_lease),
 		cmocka_unit_test(a_lease_needs_tls_unless_told_otherwise),
+		cmocka_unit_test(
+		    limits_come_last_and_containment_first_of_them),
+		cmocka_unit_test(recipients_have_limits_of_their_own),
 		cmocka_unit_test(warn_passes_and_says_so),
 		cmocka_unit_test(only_permits_permit),
 	};

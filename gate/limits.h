@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef POSTERN_GATE_LIMITS_H
+#define POSTERN_GATE_LIMITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "gate/contain.h"
+#include "gate/log.h"
+#include "gate/recent.h"
+#include "policy/facts.h"
+#include "policy/login.h"
+#include "policy/netaddr.h"
+#include "policy/path.h"
+#include "store/store.h"
+
+/*
+ * Counts what is sent by whom against the site's limits. The counters are in
+ * the store; while it is away, everybody is within them. Keyed by the login, or
+ * by the address of who needs none, never by the envelope sender.
+ */
+struct limits;
+
+/* NULL: no memory. log: borrowed, or NULL. */
+struct limits *limits_new(struct log *log);
+void limits_free(struct limits **limits);
+
+/* The same for all that a process counts. */
+struct contain *limits_contain(struct limits *limits);
+
+/* Who sends, to be filled in for each call. All borrowed. */
+struct limits_client {
+	const struct conf *conf;
+	struct store *store;       /* NULL: nothing is known */
+	const struct login *login; /* NULL: known by the address alone */
+	const struct netaddr *addr;
+	enum zone zone;
+	bool counts;     /* false: only the step of the ladder is looked at */
+	uint64_t now_ms; /* the store's time */
+};
+
+/* A message under way: what is reserved for it. Zeroed: nothing. */
+struct limits_account {
+	uint64_t messages;
+	uint64_t bytes;
+	uint64_t recipients; /* that are not local */
+	uint64_t local_recipients;
+	uint64_t message;  /* hash of who, sender and size */
+	uint64_t *counted; /* hashes of the recipients; owned */
+	size_t count;
+	size_t room;
+	size_t again; /* of those, how many were counted before */
+	enum containment step;
+	bool warned; /* over a limit that only warns; for the log */
+};
+
+/* MAIL: reserves a message of so many octets (0: not announced). Fills in
+ * facts->limit and facts->containment. */
+void limits_mail(struct limits *limits, const struct limits_client *client,
+    const struct path *sender, uint64_t size, struct limits_account *account,
+    struct facts *facts);
+
+/* RCPT: reserves a recipient that the other rules let pass. Fills in
+ * facts->recipient_limit. */
+void limits_rcpt(struct limits *limits, const struct limits_client *client,
+    const struct path *recipient, struct limits_account *account,
+    struct facts *facts);
+
+/* A recipient was refused because its sender is contained. */
+void limits_contained(struct limits *limits, const struct limits_client *client,
+    const struct path *recipient, const struct limits_account *account);
+
+/* The MTA has refused a recipient. */
+void limits_bad_rcpt(struct limits *limits, const struct limits_client *client,
+    const struct path *recipient, struct limits_account *account);
+
+/* The message is there and has so many octets: may it be so long? False: it is
+ * over a limit. */
+bool limits_body(struct limits *limits, const struct limits_client *client,
+    uint64_t octets, struct limits_account *account);
+
+/* The message is accepted: what was reserved is used, unless it is one that was
+ * counted before. Ends the account. */
+void limits_settle(struct limits *limits, const struct limits_client *client,
+    struct limits_account *account);
+/* It will not be: everything is given back. Ends the account. */
+void limits_give_back(const struct limits_client *client,
+    struct limits_account *account);
+
+/* --- for a person who looks --- */
+
+struct limits_near {
+	const char *limit;   /* the section's name */
+	const char *counter; /* "recipients", ... */
+	const char *who;
+	unsigned int percent; /* of what is allowed, at most 100 */
+};
+/* Everybody who has lately used half of a limit or more, as it is now. -1 with
+ * the reason in e. */
+int limits_list(struct store *store, const struct conf *conf, uint64_t now_ms,
+    int (*each)(void *arg, const struct limits_near *near), void *arg,
+    struct err *e);
+
+#endif
