@@ -319,6 +319,180 @@ full_disk_holds_nobody_up(void **state)
 	store_close(&store);
 }
 
+static uint64_t
+left_of(struct store *store, const char *key, const struct store_rate *rate,
+    uint64_t now)
+{
+	uint64_t left = 0;
+
+	assert_int_equal(store_rate_take(store, key, rate, 0, now, &left, NULL),
+	    STORE_TAKEN);
+	return left;
+}
+
+static void
+counting_goes_on_while_the_disk_is_full(void **state)
+{
+	const struct store_rate rate = { 10, 3600000 };
+	struct store *store;
+	char key[32];
+
+	(void)state;
+	(void)signal(SIGXFSZ, SIG_IGN);
+	store = reopen(NULL);
+	assert_int_equal(store_flush(store, 10000), 0);
+	disk_full(true);
+	for (unsigned int i = 0; i < 5000; i++) {
+		(void)snprintf(key, sizeof(key), "k%u", i);
+		for (unsigned int n = 0; n < 11; n++)
+			assert_int_equal(store_rate_take(store, key, &rate, 1,
+					     1000, NULL, NULL),
+			    n < 10 ? STORE_TAKEN : STORE_OVER);
+	}
+	assert_int_equal(store_flush(store, 10000), -1);
+	assert_true(was_said("cannot be written: File too large"));
+	assert_int_equal(left_of(store, "k4999", &rate, 1000), 0);
+	disk_full(false);
+	assert_int_equal(store_flush(store, 10000), 0);
+	store = reopen(&store);
+	assert_int_equal(left_of(store, "k0", &rate, 1000), 0);
+	assert_int_equal(left_of(store, "k4999", &rate, 1000), 0);
+	store_close(&store);
+}
+
+/* Memory holds a few of them; the others are in the file, and come back. */
+static void
+counters_that_rest_are_in_the_file(void **state)
+{
+	const struct store_limits limits = { 64 << 20, 100000,
+		10000 * OVERLAY_ENTRY_SIZE, 100 * OVERLAY_ENTRY_SIZE };
+	const struct store_rate rate = { 1000, 3600000 };
+	struct store *store = reopen_limited(NULL, &limits);
+	char key[32];
+
+	(void)state;
+	for (unsigned int round = 0; round < 3; round++) {
+		for (unsigned int i = 0; i < 2000; i++) {
+			(void)snprintf(key, sizeof(key), "k%u", i);
+			assert_int_equal(left_of(store, key, &rate, 1000),
+			    1000 - round * (1 + i % 7));
+			assert_int_equal(store_rate_take(store, key, &rate,
+					     1 + i % 7, 1000, NULL, NULL),
+			    STORE_TAKEN);
+			/* before more wait than there is room for */
+			if (i % 50 == 49)
+				assert_int_equal(store_flush(store, 10000), 0);
+		}
+	}
+	assert_false(was_said("2:"));
+	assert_true(overlay_count(((struct lmdb *)store)->counters) <= 100);
+	store_close(&store);
+}
+
+/* A full file refuses counters first: what contains an abuser is kept. */
+static void
+full_file_keeps_what_matters(void **state)
+{
+	const struct store_limits limits = { 64 << 20, 1000,
+		10000 * OVERLAY_ENTRY_SIZE, 10000 * OVERLAY_ENTRY_SIZE };
+	const struct store_rate rate = { 10, 3600000 };
+	struct store *store = reopen_limited(NULL, &limits);
+	char key[32], value[STORE_STATE_MAX];
+	size_t len;
+
+	(void)state;
+	for (unsigned int i = 0; i < 2000; i++) {
+		(void)snprintf(key, sizeof(key), "k%u", i);
+		assert_int_equal(
+		    store_rate_take(store, key, &rate, 4, 1000, NULL, NULL),
+		    STORE_TAKEN);
+	}
+	assert_int_equal(store_flush(store, 10000), 0);
+	assert_true(was_said("counters begin anew"));
+	assert_int_equal(left_of(store, "k1999", &rate, 1000), 6);
+	for (unsigned int i = 0; i < 200; i++) {
+		(void)snprintf(key, sizeof(key), "s%u", i);
+		assert_int_equal(store_state_put(store, key, "shut", 4, 90000),
+		    0);
+	}
+	assert_int_equal(store_flush(store, 10000), 0);
+	store = reopen_limited(&store, &limits);
+	assert_int_equal(store_state_get(store, "s199", 1000, value, &len), 1);
+	assert_int_equal(left_of(store, "k0", &rate, 1000), 6);
+	store_close(&store);
+}
+
+static size_t
+resident_kib(void)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*u %lu", &pages), 1);
+	(void)fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+/* Each takes once, is seen once, holds a lease, and is never seen again. */
+static void
+a_million_addresses_come_and_go(void **state)
+{
+	const struct store_limits limits = { (size_t)256 << 20, 200000,
+		20000 * OVERLAY_ENTRY_SIZE, 20000 * OVERLAY_ENTRY_SIZE };
+	const struct store_rate rate = { 10, 600000 };
+	const unsigned int rounds = 100;
+	const unsigned int each =
+	    getenv("POSTERN_QUICK") != NULL ? 1000 : 10000;
+	struct store *store = reopen_limited(NULL, &limits);
+	long long early = 0;
+	size_t early_kib = 0;
+
+	(void)state;
+	for (unsigned int round = 0; round < rounds; round++) {
+		uint64_t now = (round + 1) * UINT64_C(600000);
+
+		for (unsigned int i = 0; i < each; i++) {
+			unsigned int n = round * each + i;
+			struct store_lease lease = { .login = user(n % 1000),
+				.until_ms = now + 600000,
+				.addr = { .family = NETADDR_INET } };
+			char key[32];
+
+			memcpy(lease.addr.octets, &n, sizeof(n));
+			(void)snprintf(key, sizeof(key), "addr/%08x", n);
+			assert_int_equal(store_rate_take(store, key, &rate, 1,
+					     now, NULL, NULL),
+			    STORE_TAKEN);
+			assert_int_equal(
+			    store_distinct_add(store, key, n, 600000, now), 1);
+			if (i % 4 == 0)
+				assert_int_equal(store_lease_put(store, &lease),
+				    0);
+			if (i % 5000 == 4999)
+				assert_int_equal(store_flush(store, 20000), 0);
+		}
+		/* ten minutes see more of these */
+		for (unsigned int i = 0; i < 4; i++) {
+			store_tend(store, DAY, now);
+			assert_int_equal(store_flush(store, 20000), 0);
+		}
+		if (round == 19) {
+			early = size_of(path);
+			early_kib = resident_kib();
+		}
+	}
+	print_message("%u addresses came and went: %lld KiB after 20 rounds, "
+		      "%lld after %u; resident %zu, %zu KiB\n",
+	    rounds * each, early / 1024, size_of(path) / 1024, rounds,
+	    early_kib, resident_kib());
+	if (was_said("2:"))
+		fail_msg("said: %s", said);
+	assert_true(size_of(path) <= early + early / 4);
+	assert_true(resident_kib() <= early_kib + early_kib / 4);
+	store_close(&store);
+}
+
 static void
 memory_is_bounded_while_the_disk_is_full(void **state)
 {
@@ -414,6 +588,53 @@ damaged_files(void)
 	return count;
 }
 
+/* Some of every other kind, and one that is larger than a page. */
+static void
+put_others(struct store *store)
+{
+	const struct store_rate rate = { 10, 3600000 };
+	char key[32];
+
+	for (unsigned int i = 0; i < 50; i++) {
+		struct store_lease lease = { .login = user(i),
+			.until_ms = 5000 };
+
+		lease.addr = *addr("192.0.2.1");
+		lease.addr.octets[3] = (uint8_t)i;
+		assert_int_equal(store_lease_put(store, &lease), 0);
+		(void)snprintf(key, sizeof(key), "k%u", i);
+		assert_int_equal(store_state_put(store, key, "v", 1, 5000), 0);
+		assert_int_equal(
+		    store_rate_take(store, key, &rate, 3, 1000, NULL, NULL),
+		    STORE_TAKEN);
+	}
+	for (uint64_t i = 0; i < STORE_DISTINCT_MAX; i++)
+		assert_in_range(
+		    store_distinct_add(store, "set", i << 32, 10000, 1000), 1,
+		    STORE_DISTINCT_MAX);
+}
+
+/* What nobody put does not come out of a bad disk. */
+static void
+expect_no_strangers(struct store *store)
+{
+	struct login logins[4];
+	char value[STORE_STATE_MAX];
+	size_t len;
+
+	for (unsigned int i = 50; i < 60; i++) {
+		struct netaddr from = *addr("192.0.2.1");
+		char key[32];
+
+		from.octets[3] = (uint8_t)i;
+		assert_true(
+		    store_lease_get(store, &from, 1000, logins, 4) <= 0);
+		(void)snprintf(key, sizeof(key), "k%u", i);
+		assert_true(
+		    store_state_get(store, key, 1000, value, &len) <= 0);
+	}
+}
+
 /* A store with a few hundred proofs; alice's is among them. */
 static void
 make_store(void)
@@ -426,6 +647,7 @@ make_store(void)
 		assert_int_equal(store_proof_put(store, &who, NULL, 1000), 0);
 	}
 	assert_int_equal(put(store, "alice@x.org", "192.0.2.1", 1000), 0);
+	put_others(store);
 	assert_int_equal(store_flush(store, 10000), 0);
 	/* so that there are free pages */
 	store_tend(store, 100, 1000);
@@ -623,6 +845,8 @@ flipped_bits_prove_nothing(void **state)
 			assert_int_equal(
 			    store_proof_put(store, &who, NULL, 1000), 0);
 		}
+		expect_no_strangers(store);
+		put_others(store);
 		assert_int_equal(store_flush(store, 10000), 0);
 		store_tend(store, 0, 1001);
 		(void)store_flush(store, 10000);
@@ -736,6 +960,10 @@ main(void)
 		STORE_TEST(what_comes_and_goes_leaves_a_bounded_file),
 		STORE_TEST(fresh_proofs_survive_the_tending),
 		STORE_TEST(full_disk_holds_nobody_up),
+		STORE_TEST(counting_goes_on_while_the_disk_is_full),
+		STORE_TEST(counters_that_rest_are_in_the_file),
+		STORE_TEST(full_file_keeps_what_matters),
+		STORE_TEST(a_million_addresses_come_and_go),
 		STORE_TEST(memory_is_bounded_while_the_disk_is_full),
 		STORE_TEST(too_many_proofs_wait_for_others_to_expire),
 		STORE_TEST(full_map_is_no_crash),
