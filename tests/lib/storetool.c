@@ -4,14 +4,18 @@
  * answering a line each, for tests that kill and stop processes:
  *   put LOGIN ADDR TIME   get LOGIN ADDR TTL NOW   forget LOGIN [ADDR]
  *   flush MS   tend TTL NOW   count   close   pour PREFIX   hold
+ *   lease ADDR LOGIN UNTIL   leased ADDR NOW   unlease ADDR
+ *   take KEY COST NOW (of 1000000 an hour; what is left)   tick KEY
+ *   state KEY VALUE UNTIL   stated KEY NOW   unstate KEY
  * ADDR "-" is none. What the store reports comes as lines that begin with "#".
  * pour puts PREFIX1, PREFIX2, ... for ever and names those that are safe; hold
- * keeps LMDB's write lock.
+ * keeps LMDB's write lock. tick takes one of KEY's for ever, and says how many.
  */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <lmdb.h>
@@ -84,6 +88,69 @@ pour(const char *prefix)
 	}
 }
 
+static const struct store_rate rate = { 1000000, 3600000 };
+
+static uint64_t
+take(const char *key, uint64_t cost, uint64_t now)
+{
+	uint64_t left = 0;
+
+	if (store_rate_take(store, key, &rate, cost, now, &left, NULL) ==
+	    STORE_TAKEN_UNKNOWN)
+		exit(97);
+	return left;
+}
+
+__attribute__((noreturn)) static void
+tick(const char *key)
+{
+	const struct timespec pause = { .tv_nsec = 2000000 };
+
+	for (unsigned long i = 1;; i++) {
+		(void)take(key, 1, 1000);
+		(void)printf("%lu\n", i);
+		(void)fflush(stdout);
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+static int
+lease(char **word)
+{
+	struct store_lease l = { .addr = *addr_of(word[1]),
+		.login = *login_of(word[2]),
+		.until_ms = number(word[3]) };
+
+	return store_lease_put(store, &l);
+}
+
+/* What is not answered by a number alone. True: it was one of these. */
+static bool
+answer_words(char **word)
+{
+	struct login login = { "" };
+	char value[STORE_STATE_MAX + 1] = "";
+	size_t len = 0;
+	int n;
+
+	if (strcmp(word[0], "leased") == 0) {
+		n = store_lease_get(store, addr_of(word[1]), number(word[2]),
+		    &login, 1);
+		(void)printf("%d %s\n", n, login.text);
+	} else if (strcmp(word[0], "stated") == 0) {
+		n = store_state_get(store, word[1], number(word[2]), value,
+		    &len);
+		(void)printf("%d %.*s\n", n, (int)len, value);
+	} else if (strcmp(word[0], "take") == 0)
+		(void)printf("%llu\n",
+		    (unsigned long long)take(word[1], number(word[2]),
+			number(word[3])));
+	else
+		return false;
+	(void)fflush(stdout);
+	return true;
+}
+
 static bool
 hold(void)
 {
@@ -104,6 +171,8 @@ answer(char **word)
 	struct err e = { "" };
 	int n = 0;
 
+	if (answer_words(word))
+		return;
 	if (strcmp(word[0], "put") == 0)
 		n = store_proof_put(store, login_of(word[1]), addr_of(word[2]),
 		    number(word[3]));
@@ -119,6 +188,17 @@ answer(char **word)
 		n = -1;
 	else if (strcmp(word[0], "close") == 0)
 		store_close(&store);
+	else if (strcmp(word[0], "lease") == 0)
+		n = lease(word);
+	else if (strcmp(word[0], "unlease") == 0)
+		n = store_lease_del(store, addr_of(word[1]), NULL, &e);
+	else if (strcmp(word[0], "state") == 0)
+		n = store_state_put(store, word[1], word[2], strlen(word[2]),
+		    number(word[3]));
+	else if (strcmp(word[0], "unstate") == 0)
+		n = store_state_del(store, word[1], &e);
+	else if (strcmp(word[0], "tick") == 0)
+		tick(word[1]);
 	else if (strcmp(word[0], "pour") == 0)
 		pour(word[1]);
 	else if (strcmp(word[0], "hold") == 0)
