@@ -5,6 +5,7 @@
 #include "tests/lib/redisd.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -114,12 +115,20 @@ redisd_continue(const struct redisd *d)
 	(void)kill(d->pid, SIGCONT);
 }
 
+static int
+remove_one(const char *name, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(name);
+}
+
 void
 redisd_clear(struct redisd *d)
 {
 	redisd_stop(d);
-	(void)unlink(d->socket);
-	(void)rmdir(d->dir);
+	(void)nftw(d->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 long long

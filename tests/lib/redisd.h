@@ -22,7 +22,7 @@ int redisd_start(struct redisd *d, const char *const *more);
 void redisd_stop(struct redisd *d); /* kill -9 */
 void redisd_pause(const struct redisd *d);
 void redisd_continue(const struct redisd *d);
-/* Ends it, and removes the directory. */
+/* Ends it, and removes the directory with all that is in it. */
 void redisd_clear(struct redisd *d);
 
 /* Asks by a connection of its own; an integer, or 0 for another answer, or -1:

@@ -13,7 +13,11 @@
 
 #include <cmocka.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <pthread.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -496,6 +500,94 @@ a_password_is_asked_for(void **state)
 	assert_string_equal(said, "");
 }
 
+/* Certificates in redisd.dir/tls. */
+static void
+make_certificates(void)
+{
+	const char *top = getenv("srcdir");
+	char script[4096], tls[96];
+	int status = -1;
+	pid_t child;
+
+	(void)snprintf(script, sizeof(script), "%s/tests/lib/certs.sh",
+	    top != NULL ? top : ".");
+	(void)snprintf(tls, sizeof(tls), "%s/tls", redisd.dir);
+	child = fork();
+	if (child == 0) {
+		(void)execlp("sh", "sh", script, tls, (char *)NULL);
+		_exit(127);
+	}
+	assert_true(waitpid(child, &status, 0) == child);
+	assert_int_equal(status, 0);
+}
+
+/* A port that was free a moment ago. */
+static int
+free_port(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof(sa);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	assert_int_equal(close(fd), 0);
+	return ntohs(sa.sin_port);
+}
+
+static void
+certificates_are_looked_at(void **state)
+{
+	static const struct {
+		const char *certificate, *scheme, *host, *authority;
+		const char *why; /* NULL: it is good */
+	} rows[] = {
+		{ "server", "rediss", "localhost", "ca", NULL },
+		{ "server", "rediss", "127.0.0.1", "ca", NULL },
+		{ "server", "rediss", "localhost", "rogue-ca", "TLS" },
+		{ "server", "redis", "localhost", "ca", "away" },
+		{ "other", "rediss", "localhost", "ca", "mismatch" },
+		{ "other", "rediss", "127.0.0.1", "ca", "mismatch" },
+		{ "expired", "rediss", "localhost", "ca", "expired" },
+		{ "rogue", "rediss", "localhost", "ca", "TLS" },
+	};
+
+	(void)state;
+	make_certificates();
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char port[8], certificate[128], key[128], authority[128];
+		char url[128];
+		const char *more[] = { "--tls-port", port, "--bind",
+			"127.0.0.1", "--tls-cert-file", certificate,
+			"--tls-key-file", key, "--tls-ca-cert-file", authority,
+			"--tls-auth-clients", "no", NULL };
+		struct store *store;
+
+		(void)snprintf(port, sizeof(port), "%d", free_port());
+		(void)snprintf(certificate, sizeof(certificate),
+		    "%s/tls/%s.crt", redisd.dir, rows[i].certificate);
+		(void)snprintf(key, sizeof(key), "%s/tls/%s.key", redisd.dir,
+		    rows[i].certificate);
+		(void)snprintf(authority, sizeof(authority), "%s/tls/%s.crt",
+		    redisd.dir, rows[i].authority);
+		(void)snprintf(url, sizeof(url), "%s://%s:%s", rows[i].scheme,
+		    rows[i].host, port);
+		assert_int_equal(redisd_start(&redisd, more), 0);
+		forget_said();
+		store = open_with(url, NULL, authority);
+		if (rows[i].why == NULL)
+			expect_good(store);
+		else
+			(void)expect_unknown(store);
+		store_close(&store);
+		redisd_stop(&redisd);
+		if (times_said(rows[i].why == NULL ? "away" : rows[i].why) !=
+		    (rows[i].why == NULL ? 0 : 1))
+			fail_msg("row %zu: said: %s", i, said);
+	}
+}
+
 static void
 urls_are_taken_apart(void **state)
 {
@@ -569,6 +661,7 @@ main(void)
 		REDIS_TEST(everything_ends),
 		REDIS_TEST(a_crowd_leaves_a_bounded_hash),
 		REDIS_TEST(a_password_is_asked_for),
+		REDIS_TEST(certificates_are_looked_at),
 		REDIS_TEST(urls_are_taken_apart),
 	};
 
