@@ -5,6 +5,7 @@ opens the gate at a real Postfix: for this address, this user, and for a while."
 import re
 import shutil
 
+import delegation
 import smtp
 from daemons import ALICE, BOB, CONFIG, POSTERNCTL
 from process import banner
@@ -20,7 +21,7 @@ HOME6, NEIGHBOUR6 = "2001:db8:5::7", "2001:db8:5::8"
 GATE = """
 leases     { enabled = true  ttl = "%s"  except = {"192.0.2.0/24"} }
 http       { listen = "127.0.0.1:8025"  secret_file = "/etc/postern/lease.secret" }
-delegation { listen = "unix:/run/postern/policy" }
+delegation { listen = "unix:/run/postern/policy"  socket_group = "%s" }
 """
 
 
@@ -34,11 +35,11 @@ def ways():
             for name, text in zip(names, texts, strict=True)}  # fmt: skip
 
 
-def run_gate(lab, ttl="10m"):
+def run_gate(lab, ttl="10m", group="postfix"):
     write("/etc/postern/lease.secret", SECRET + "\n", 0o600, "postern")
     lab.postern.stop()
     lab.postern.forget()
-    lab.postern.start(extra=GATE % ttl)
+    lab.postern.start(extra=GATE % (ttl, group))
 
 
 def set_up_postfix(lab):
@@ -180,6 +181,26 @@ def everything(lab):
     not_for(lab)
     over_ipv6(lab)
     clock(lab)
+    exim(lab)
+
+
+def exim(lab):
+    """Relays for lease holders only, by what contrib says of them."""
+    text = read(CONTRIB + "/exim/policy.conf")
+    holder = re.search(r"^# +(accept +condition += .*action=OK.*)$", text, re.M)[1]
+    guard = "  accept domains = example.test\n  %s\n  deny message = relay not permitted\n" % holder
+    run_gate(lab, group="Debian-exim")
+    mta = lab.use(delegation.Exim(lab.world), guard=guard)
+    try:
+        log_in(lab, HOME)
+        reply = wait_for("mail", lambda: opened(lab, HOME))
+        lab.tap.true("exim: relays for the holder", reply, reply)
+        lab.tap.equal("exim: not for another sender", send(lab, HOME, BOB).code, 530)
+        lab.tap.equal("exim: not from elsewhere", send(lab, "198.51.100.95").code, 530)
+        lab.tap.equal("exim: nor for who has no lease and no objection", send(lab, "inside4").code, 550)
+    finally:
+        mta.stop()
+        lab.mta, lab.mta_options = None, {}
 
 
 def restore(lab):

@@ -51,7 +51,8 @@ class Exim(mtas.Exim):
         self.port = type(self).port
         self.log = Log(self.dir + "/log/mainlog")
 
-    def start(self, sasl_path=sasl.DOVECOT, policy="/run/postern/policy"):
+    def start(self, sasl_path=sasl.DOVECOT, policy="/run/postern/policy", guard=""):
+        """guard: what else its ACL says at RCPT."""
         unpack()
         for path in (self.dir, self.dir + "/log"):
             os.makedirs(path, exist_ok=True)
@@ -61,7 +62,7 @@ class Exim(mtas.Exim):
         acl = read(CONTRIB + "/exim/policy.conf").replace("/run/postern/policy", policy)
         auth = read(CONTRIB + "/exim/dovecot.conf").replace("/run/postern/exim", sasl_path)
         write(self.dir + "/exim.conf", EXIM_CONF.format(
-            exim=ROOT + "/usr/sbin/exim4", dir=self.dir, lab=LAB, hostname=HOSTNAME, acl=acl,
+            exim=ROOT + "/usr/sbin/exim4", dir=self.dir, lab=LAB, hostname=HOSTNAME, acl=acl, guard=guard,
             auth=re.sub(r"\n  server_advertise_condition.*", "", auth)))  # fmt: skip
         self.spawn(ROOT + "/usr/sbin/exim4", "-C", self.dir + "/exim.conf", "-bdf")
         for port in (25, 587):
@@ -113,7 +114,7 @@ acl_check_mail:
   accept
 acl_check_rcpt:
   require acl = postern_rcpt
-  accept
+{guard}  accept
 {acl}
 begin routers
 local:
