@@ -18,6 +18,8 @@ int ctl_explain(const char *file, int argc, char **argv);
 int ctl_proof(const char *file, int argc, char **argv);
 int ctl_lease(const char *file, int argc, char **argv);
 int ctl_login(const char *file, int argc, char **argv);
+int ctl_release(const char *file, int argc, char **argv);
+int ctl_status(const char *file, int argc, char **argv);
 int ctl_reload(const char *file, int argc, char **argv);
 
 /* Loads the file, telling standard error what is wrong with it. NULL: there

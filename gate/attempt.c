@@ -304,6 +304,18 @@ count_failure(struct attempt *attempt)
 		gate_clock_us() / 1000));
 }
 
+/* A new one ends the containment of an account whose password was stolen. */
+static void
+note_password(const struct attempt *attempt)
+{
+	struct login payer;
+
+	limits_payer(attempt->rules, &attempt->login, &payer);
+	contain_password(limits_contain(gate_limits(attempt->gate)),
+	    attempt->rules->conf, gate_store(attempt->gate), &payer,
+	    &attempt->login, attempt->tag, gate_now_ms(attempt->gate));
+}
+
 void
 attempt_conclude(struct attempt *attempt,
     const struct identity_verdict *verdict, struct auth_answer *answer_r)
@@ -328,6 +340,8 @@ attempt_conclude(struct attempt *attempt,
 		guess_succeeded(gate_guess(attempt->gate),
 		    &attempt->rules->conf->guessing, &attempt->addr,
 		    &attempt->login, gate_clock_us() / 1000);
+		if (attempt->tagged && !verdict->graced)
+			note_password(attempt);
 		break;
 	case IDENTITY_REFUSED:
 		result = VERDICT_REJECT;

@@ -19,6 +19,9 @@
 #define KNOWN      4096 /* a power of two */
 #define KNOWN_TAGS 4
 #define PRESSURE   10
+/* limits forget by themselves within this */
+#define RELEASED_MS UINT64_C(604800000)
+#define FLUSH_MS    10000
 
 struct event {
 	struct login login;
@@ -107,7 +110,7 @@ parse(const void *value, size_t len, struct contain_state *state_r)
 	text[len] = '\0';
 	if (sscanf(text, "%u %" SCNu64 " %79s", &step, &state_r->until_ms,
 		state_r->why) != 3 ||
-	    step < CONTAINMENT_SLOWED || step > CONTAINMENT_SHUT)
+	    step < CONTAINMENT_NONE || step > CONTAINMENT_SHUT)
 		return -1;
 	state_r->step = (enum containment)step;
 	return 0;
@@ -144,14 +147,60 @@ keep(struct store *store, const struct conf *conf, const struct login *login,
 	    from + conf->contain.memory_ms);
 }
 
+static struct store_rate
+pressure_of(const struct conf_contain *c)
+{
+	struct store_rate rate = { c->rate.count * PRESSURE,
+		c->rate.window_ms };
+
+	return rate;
+}
+
+/* What its limits have counted would contain it again at once. */
+static void
+give_all_back(struct store *store, const struct conf *conf,
+    const struct login *login, uint64_t now_ms)
+{
+	struct store_rate pressure = pressure_of(&conf->contain);
+	char key[STORE_KEY_MAX + 1];
+
+	make_key(key, "pressure/", login);
+	store_rate_give(store, key, &pressure, pressure.count, now_ms);
+	for (size_t i = 0; i < conf->limit_count; i++) {
+		const struct conf_limit *limit = &conf->limits[i];
+
+		for (size_t k = 0; limit->key == LIMIT_KEY_LOGIN &&
+		     k <= COUNTER_BAD_RECIPIENTS;
+		     k++) {
+			struct store_rate rate = { limit->quotas[k].count,
+				limit->quotas[k].window_ms };
+
+			if (rate.count == 0)
+				continue;
+			(void)snprintf(key, sizeof(key), "%s/%s/%s",
+			    limit->name,
+			    conf_counter_name((enum limit_counter)k),
+			    login->text);
+			store_rate_give(store, key, &rate, rate.count, now_ms);
+		}
+	}
+}
+
 enum containment
-contain_look(struct store *store, const struct login *login, uint64_t now_ms)
+contain_look(const struct conf *conf, struct store *store,
+    const struct login *login, uint64_t now_ms)
 {
 	struct contain_state state;
+	char key[STORE_KEY_MAX + 1];
 
-	if (fetch(store, login, now_ms, &state) == 1 && now_ms < state.until_ms)
-		return state.step;
-	return CONTAINMENT_NONE;
+	if (fetch(store, login, now_ms, &state) != 1)
+		return CONTAINMENT_NONE;
+	if (state.step == CONTAINMENT_NONE) {
+		give_all_back(store, conf, login, now_ms);
+		make_key(key, PREFIX, login);
+		(void)store_state_put(store, key, "", 0, now_ms);
+	}
+	return now_ms < state.until_ms ? state.step : CONTAINMENT_NONE;
 }
 
 /* --- steps --- */
@@ -169,8 +218,8 @@ tell(struct contain *contain, const struct login *login, const char *step,
 	if (contain->log != NULL)
 		log_event(contain->log, LOG_LEVEL_ALARM,
 		    "containment: step=%s because=%s seconds=%" PRIu64
-		    " login=%s %s",
-		    step, why, seconds, login->text, evidence);
+		    " %s login=%s",
+		    step, why, seconds, evidence, login->text);
 	if (contain->event_count == EVENTS)
 		return;
 	contain->event_count++;
@@ -213,15 +262,6 @@ length_of(const struct conf_contain *c, enum containment step)
 		break;
 	}
 	return 0;
-}
-
-static struct store_rate
-pressure_of(const struct conf_contain *c)
-{
-	struct store_rate rate = { c->rate.count * PRESSURE,
-		c->rate.window_ms };
-
-	return rate;
 }
 
 /* With the lock held. */
@@ -312,13 +352,14 @@ is_new(struct contain *contain, const struct login *login,
 
 void
 contain_password(struct contain *contain, const struct conf *conf,
-    struct store *store, const struct login *login,
+    struct store *store, const struct login *login, const struct login *spelled,
     const unsigned char tag[IDENTITY_TAG_LEN], uint64_t now_ms)
 {
 	struct contain_state state;
 
 	(void)pthread_mutex_lock(&contain->lock);
-	if (is_new(contain, login, tag) && store != NULL &&
+	/* the tag of one password differs by the spelling of the login */
+	if (is_new(contain, spelled, tag) && store != NULL &&
 	    fetch(store, login, now_ms, &state) == 1 &&
 	    now_ms < state.until_ms) {
 		state.until_ms = now_ms;
@@ -328,48 +369,26 @@ contain_password(struct contain *contain, const struct conf *conf,
 	(void)pthread_mutex_unlock(&contain->lock);
 }
 
-/* What its limits have counted would contain it again at once. */
-static void
-give_all_back(struct store *store, const struct conf *conf,
-    const struct login *login, uint64_t now_ms)
-{
-	struct store_rate pressure = pressure_of(&conf->contain);
-	char key[STORE_KEY_MAX + 1];
-
-	make_key(key, "pressure/", login);
-	store_rate_give(store, key, &pressure, pressure.count, now_ms);
-	for (size_t i = 0; i < conf->limit_count; i++) {
-		const struct conf_limit *limit = &conf->limits[i];
-
-		for (size_t k = 0; limit->key == LIMIT_KEY_LOGIN &&
-		     k <= COUNTER_BAD_RECIPIENTS;
-		     k++) {
-			struct store_rate rate = { limit->quotas[k].count,
-				limit->quotas[k].window_ms };
-
-			if (rate.count == 0)
-				continue;
-			(void)snprintf(key, sizeof(key), "%s/%s/%s",
-			    limit->name,
-			    conf_counter_name((enum limit_counter)k),
-			    login->text);
-			store_rate_give(store, key, &rate, rate.count, now_ms);
-		}
-	}
-}
-
+/* The counters are the daemon's: it finds this, and gives back. */
 int
-contain_release(struct store *store, const struct conf *conf,
-    const struct login *login, uint64_t now_ms, struct err *e)
+contain_release(struct store *store, const struct login *login, uint64_t now_ms,
+    struct err *e)
 {
+	static const char released[] = "1 0 released/operator";
+	struct contain_state state;
 	char key[STORE_KEY_MAX + 1];
-	int rc;
+	int rc = fetch(store, login, now_ms, &state);
 
+	if (rc == 0 || (rc == 1 && state.step == CONTAINMENT_NONE))
+		return 0;
 	make_key(key, PREFIX, login);
-	rc = store_state_del(store, key, e);
-	if (rc >= 0)
-		give_all_back(store, conf, login, now_ms);
-	return rc > 0 ? 1 : rc;
+	if (rc == 1 &&
+	    store_state_put(store, key, released, strlen(released),
+		now_ms + RELEASED_MS) == 0 &&
+	    store_flush(store, FLUSH_MS) == 0)
+		return 1;
+	err_set(e, "the store does not answer");
+	return -1;
 }
 
 struct listing {
@@ -386,7 +405,7 @@ list_one(void *arg, const char *key, const void *value, size_t len,
 	struct contain_state state;
 
 	(void)until_ms;
-	if (parse(value, len, &state) != 0)
+	if (parse(value, len, &state) != 0 || state.step == CONTAINMENT_NONE)
 		return 0;
 	return listing->each(listing->arg, key + strlen(PREFIX), &state);
 }

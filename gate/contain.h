@@ -36,9 +36,11 @@ struct contain_state {
 	char why[CONTAIN_WHY_MAX]; /* LIMIT/COUNTER */
 };
 
-/* The step in force. CONTAINMENT_NONE, too, when the store cannot tell. */
-enum containment contain_look(struct store *store, const struct login *login,
-    uint64_t now_ms);
+/* The step in force. CONTAINMENT_NONE, too, when the store cannot tell. Gives
+ * back what the login's limits have counted if it was released meanwhile. Here
+ * and below, login is what limits_payer() says. */
+enum containment contain_look(const struct conf *conf, struct store *store,
+    const struct login *login, uint64_t now_ms);
 
 /*
  * The login has offended against why ("LIMIT/COUNTER"), being on the step
@@ -55,16 +57,17 @@ void contain_press(struct contain *contain, const struct conf *conf,
     struct store *store, const struct login *login, enum containment step,
     uint64_t recipient, uint64_t now_ms);
 
-/* IMAP has verified a password (its tag) of the login: a new one ends the
- * containment, but not the memory of it. */
+/* IMAP has verified a password (its tag) of the login `spelled`: a new one ends
+ * the containment, but not the memory of it. */
 void contain_password(struct contain *contain, const struct conf *conf,
-    struct store *store, const struct login *login,
+    struct store *store, const struct login *login, const struct login *spelled,
     const unsigned char tag[IDENTITY_TAG_LEN], uint64_t now_ms);
 
-/* The operator ends it, forgets it, and gives back what the login's limits have
- * counted. 1: done; 0: it was not contained; -1 with the reason in e. */
-int contain_release(struct store *store, const struct conf *conf,
-    const struct login *login, uint64_t now_ms, struct err *e);
+/* The operator ends it and forgets it; what the login's limits have counted is
+ * given back at its next message. 1: done; 0: there was nothing to end; -1 with
+ * the reason in e. */
+int contain_release(struct store *store, const struct login *login,
+    uint64_t now_ms, struct err *e);
 
 /* Every login that the store remembers; as store_state_list(). */
 int contain_list(struct store *store, uint64_t now_ms,

@@ -57,6 +57,17 @@ limits_contain(struct limits *limits)
 
 /* --- whose counter --- */
 
+void
+limits_payer(const struct rules *rules, const struct login *login,
+    struct login *payer_r)
+{
+	rules_account(rules, login, payer_r);
+	for (char *p = payer_r->text; *p != '\0'; p++) {
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p - 'A' + 'a');
+	}
+}
+
 #define WHO_MAX (LOGIN_MAX + 1)
 
 /* An IPv6 host has its /64 to choose addresses from. */
@@ -394,8 +405,8 @@ limits_mail(struct limits *limits, const struct limits_client *client,
 	if (client->store == NULL)
 		return;
 	if (client->login != NULL) {
-		account->step =
-		    contain_look(client->store, client->login, client->now_ms);
+		account->step = contain_look(client->conf, client->store,
+		    client->login, client->now_ms);
 		(void)snprintf(who, sizeof(who), "%s", client->login->text);
 	} else {
 		name_address(client->addr, who);

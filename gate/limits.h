@@ -10,6 +10,7 @@
 #include "gate/contain.h"
 #include "gate/log.h"
 #include "gate/recent.h"
+#include "gate/rules.h"
 #include "policy/facts.h"
 #include "policy/login.h"
 #include "policy/netaddr.h"
@@ -27,6 +28,11 @@ struct limits;
 struct limits *limits_new(struct log *log);
 void limits_free(struct limits **limits);
 
+/* Whose counters a login has: every spelling that IMAP takes for one account is
+ * one, in any case. With imap.login_as = "user" it is SECTION@USER. */
+void limits_payer(const struct rules *rules, const struct login *login,
+    struct login *payer_r);
+
 /* The same for all that a process counts. */
 struct contain *limits_contain(struct limits *limits);
 
@@ -34,7 +40,7 @@ struct contain *limits_contain(struct limits *limits);
 struct limits_client {
 	const struct conf *conf;
 	struct store *store;       /* NULL: nothing is known */
-	const struct login *login; /* NULL: known by the address alone */
+	const struct login *login; /* its payer; NULL: known by the address */
 	const struct netaddr *addr;
 	enum zone zone;
 	bool counts;     /* false: only the step of the ladder is looked at */

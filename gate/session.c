@@ -35,6 +35,7 @@ struct transaction {
 	bool counts;
 	uint64_t size; /* announced; 0: not */
 	uint64_t body;
+	struct login payer; /* empty: known by the address alone */
 	struct limits_account account;
 };
 
@@ -84,14 +85,10 @@ session_free(struct session **sp)
 	free(s);
 }
 
-/* Of MAIL that has passed: who it is that sends. A login that nobody has
- * vouched for is none; the address is then. */
 static struct limits_client
 limits_client_of(const struct session *s)
 {
 	const struct transaction *tx = s->tx;
-	bool leased =
-	    tx->facts.login == LOGIN_ABSENT && tx->login.text[0] != '\0';
 	struct limits_client client = {
 		.conf = s->rules->conf,
 		.store = gate_store(s->gate),
@@ -101,8 +98,8 @@ limits_client_of(const struct session *s)
 		.now_ms = gate_now_ms(s->gate),
 	};
 
-	if (leased || tx->facts.identity == IDENTITY_VERIFIED)
-		client.login = &tx->login;
+	if (tx->payer.text[0] != '\0')
+		client.login = &tx->payer;
 	return client;
 }
 
@@ -269,12 +266,19 @@ fetch_lease(struct session *s)
 		tx->facts.lease = LEASE_UNKNOWN;
 }
 
+/* Of MAIL that has passed. A login that nobody has vouched for is none: it is
+ * the address that sends then. */
 static void
 fetch_limit(struct session *s)
 {
 	struct transaction *tx = s->tx;
-	struct limits_client client = limits_client_of(s);
+	bool leased =
+	    tx->facts.login == LOGIN_ABSENT && tx->login.text[0] != '\0';
+	struct limits_client client;
 
+	if (leased || tx->facts.identity == IDENTITY_VERIFIED)
+		limits_payer(s->rules, &tx->login, &tx->payer);
+	client = limits_client_of(s);
 	limits_mail(gate_limits(s->gate), &client, &tx->sender, tx->size,
 	    &tx->account, &tx->facts);
 }

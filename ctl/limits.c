@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * posternctl status and release: who is contained, who is near a limit, and the
+ * end of a containment. Works in the store beside the daemon, as the store's
+ * owner; the daemon gives back what it has counted.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctl/ctl.h"
+#include "gate/contain.h"
+#include "gate/limits.h"
+#include "gate/rules.h"
+#include "policy/login.h"
+#include "store/place.h"
+#include "store/store.h"
+
+static void
+complain(void *arg, enum store_level level, const char *text)
+{
+	(void)arg;
+	(void)fprintf(stderr, "posternctl: %s%s\n",
+	    level == STORE_INFO ? "" : "warning: ", text);
+}
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static struct store *
+open_store(const struct conf *conf, struct err *e)
+{
+	const struct store_options options = {
+		.url = conf->store_url,
+		.password = conf->store_password,
+		.ca_file = conf->store_ca_file,
+		.state_dir = conf->state_dir,
+		.report = complain,
+	};
+
+	if (place_take_owner(&options, e) != 0)
+		return NULL;
+	return store_open(&options, e);
+}
+
+static int
+print_contained(void *arg, const char *login, const struct contain_state *state)
+{
+	const uint64_t *now = arg;
+	uint64_t left =
+	    state->until_ms > *now ? (state->until_ms - *now + 999) / 1000 : 0;
+
+	return printf("%s\t%s\t%s\t%s\t%" PRIu64 "\n",
+		   left > 0 ? "contained" : "was-contained", login,
+		   contain_step_name(state->step), state->why, left) < 0;
+}
+
+static int
+print_near(void *arg, const struct limits_near *near)
+{
+	(void)arg;
+	return printf("near-limit\t%s\t%s\t%s\t%u%%\n", near->who, near->limit,
+		   near->counter, near->percent) < 0;
+}
+
+static int
+show(const struct rules *rules, struct store *store, struct err *e)
+{
+	uint64_t now = now_ms();
+
+	if (contain_list(store, now, print_contained, &now, e) != 0 ||
+	    limits_list(store, rules->conf, now, print_near, NULL, e) != 0)
+		return CTL_FINDING;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return CTL_GOOD;
+	err_set(e, "the list could not be written");
+	return CTL_FINDING;
+}
+
+static int
+release(const struct rules *rules, struct store *store, const char *name,
+    struct err *e)
+{
+	struct login login, payer;
+	int rc;
+
+	/* as status shows it, or as people write it */
+	if (login_normalise(name, strlen(name), rules->conf->policy.realm,
+		&login) != 0) {
+		err_set(e, "\"%.255s\" is no login", name);
+		return CTL_USAGE;
+	}
+	rc = contain_release(store, &login, now_ms(), e);
+	limits_payer(rules, &login, &payer);
+	if (rc == 0 && strcmp(payer.text, login.text) != 0)
+		rc = contain_release(store, &payer, now_ms(), e);
+	if (rc < 0)
+		return CTL_FINDING;
+	(void)printf("%s %s\n", payer.text,
+	    rc > 0 ? "released" : "is not contained");
+	return rc > 0 ? CTL_GOOD : CTL_FINDING;
+}
+
+/* name: of the login to be released, or NULL to show. */
+static int
+work(const char *file, const char *name)
+{
+	struct conf *conf = ctl_load(file, NULL);
+	struct store *store = NULL;
+	struct err e = { "" };
+	int rc = CTL_FINDING;
+	struct rules *rules;
+
+	if (conf == NULL)
+		return CTL_CONFIG;
+	rules = rules_new_offline(conf);
+	if (rules != NULL)
+		store = open_store(rules->conf, &e);
+	if (store != NULL)
+		rc = name != NULL ? release(rules, store, name, &e)
+				  : show(rules, store, &e);
+	store_close(&store);
+	rules_free(&rules);
+	if (e.text[0] != '\0')
+		(void)fprintf(stderr, "posternctl: %s\n", e.text);
+	return rc;
+}
+
+int
+ctl_status(const char *file, int argc, char **argv)
+{
+	(void)argv;
+	if (argc == 0)
+		return work(file, NULL);
+	(void)fprintf(stderr, "posternctl: status takes no arguments\n");
+	return CTL_USAGE;
+}
+
+int
+ctl_release(const char *file, int argc, char **argv)
+{
+	if (argc == 1)
+		return work(file, argv[0]);
+	(void)fprintf(stderr, "posternctl: release LOGIN\n");
+	return CTL_USAGE;
+}
