@@ -12,7 +12,6 @@
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
-#include <utlist.h>
 
 /* A rate's state, a lease's source: no memory of its own for that. */
 #define SMALL 16
@@ -33,7 +32,8 @@ struct entry {
 
 struct overlay {
 	struct entry *entries;
-	struct entry *waiting;
+	struct entry *waiting; /* the one that has waited longest */
+	struct entry *youngest;
 	size_t waiting_count;
 	size_t size;
 	size_t limit;
@@ -58,15 +58,38 @@ wait_no_more(struct overlay *overlay, struct entry *entry)
 {
 	if (entry->serial == 0)
 		return;
-	DL_DELETE(overlay->waiting, entry);
+	if (entry->prev != NULL)
+		entry->prev->next = entry->next;
+	else
+		overlay->waiting = entry->next;
+	if (entry->next != NULL)
+		entry->next->prev = entry->prev;
+	else
+		overlay->youngest = entry->prev;
 	overlay->waiting_count--;
 	entry->serial = 0;
+}
+
+static void
+begin_to_wait(struct overlay *overlay, struct entry *entry)
+{
+	entry->prev = overlay->youngest;
+	entry->next = NULL;
+	if (entry->prev != NULL)
+		entry->prev->next = entry;
+	else
+		overlay->waiting = entry;
+	overlay->youngest = entry;
+	overlay->waiting_count++;
+	entry->serial = ++overlay->serial;
 }
 
 static void
 drop(struct overlay *overlay, struct entry *entry)
 {
 	wait_no_more(overlay, entry);
+	/* it is in the hash, which has a table then
+	 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	HASH_DELETE(hh, overlay->entries, entry);
 	overlay->size -= OVERLAY_ENTRY_SIZE + entry->room;
 	free(entry->large);
@@ -76,12 +99,10 @@ drop(struct overlay *overlay, struct entry *entry)
 void
 overlay_free(struct overlay **overlay)
 {
-	struct entry *entry, *next;
-
 	if (*overlay == NULL)
 		return;
-	HASH_ITER(hh, (*overlay)->entries, entry, next)
-	drop(*overlay, entry);
+	while ((*overlay)->entries != NULL)
+		drop(*overlay, (*overlay)->entries);
 	free(*overlay);
 	*overlay = NULL;
 }
@@ -112,13 +133,13 @@ overlay_is_waiting(const struct overlay *overlay, uint64_t serial)
 
 /* The next with the same group: in a bucket of the hash they follow. */
 static struct entry *
-next_of_group(const struct overlay *overlay, const struct entry *entry)
+next_of_group(const struct entry *entry)
 {
 	for (UT_hash_handle *hh = entry->hh.hh_next; hh != NULL;
 	     hh = hh->hh_next) {
 		if (hh->keylen == entry->hh.keylen &&
 		    memcmp(hh->key, entry->key, hh->keylen) == 0)
-			return ELMT_FROM_HH(overlay->entries->hh.tbl, hh);
+			return ELMT_FROM_HH(entry->hh.tbl, hh);
 	}
 	return NULL;
 }
@@ -141,7 +162,7 @@ find(const struct overlay *overlay, const struct record_key *key)
 	while (entry != NULL &&
 	    (entry->key_len != key->len ||
 		memcmp(entry->key, key->octets, key->len) != 0))
-		entry = next_of_group(overlay, entry);
+		entry = next_of_group(entry);
 	return entry;
 }
 
@@ -223,9 +244,7 @@ overlay_put(struct overlay *overlay, const struct record_key *key,
 	entry->put_ns = put_ns;
 	if (waits) {
 		wait_no_more(overlay, entry);
-		entry->serial = ++overlay->serial;
-		DL_APPEND(overlay->waiting, entry);
-		overlay->waiting_count++;
+		begin_to_wait(overlay, entry);
 	}
 	while (overlay->size > overlay->limit && overlay->entries != entry) {
 		*lost_r |= overlay->entries->serial != 0;
@@ -261,7 +280,7 @@ overlay_group(struct overlay *overlay, const struct record_key *group,
     void (*each)(void *arg, const struct record_view *view), void *arg)
 {
 	for (const struct entry *entry = first_of_group(overlay, group);
-	     entry != NULL; entry = next_of_group(overlay, entry)) {
+	     entry != NULL; entry = next_of_group(entry)) {
 		const struct record_view v = view(entry);
 
 		each(arg, &v);
@@ -271,10 +290,8 @@ overlay_group(struct overlay *overlay, const struct record_key *group,
 void
 overlay_copy(struct overlay *overlay, struct overlay_batch *batch)
 {
-	const struct entry *entry;
-
-	DL_FOREACH(overlay->waiting, entry)
-	{
+	for (const struct entry *entry = overlay->waiting; entry != NULL;
+	     entry = entry->next) {
 		struct overlay_item *item = &batch->items[batch->count];
 		size_t size = (size_t)entry->key_len + entry->len;
 
@@ -326,8 +343,7 @@ overlay_forget(struct overlay *overlay, const struct record_key *key,
 	size_t count = 0;
 
 	while (entry != NULL) {
-		struct entry *next =
-		    group ? next_of_group(overlay, entry) : NULL;
+		struct entry *next = group ? next_of_group(entry) : NULL;
 
 		drop(overlay, entry);
 		count++;

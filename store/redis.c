@@ -404,14 +404,20 @@ redis_forget(struct store *store, const struct record_key *key, bool group,
 	return count;
 }
 
+struct item {
+	uint64_t stamp;
+	size_t key_len;
+	size_t len;
+	uint8_t octets[]; /* key, value */
+};
+
+struct slot {
+	struct item *item;
+};
+
 /* What a list has found so far. */
 struct found {
-	struct item {
-		uint64_t stamp;
-		size_t key_len;
-		size_t len;
-		uint8_t octets[];
-	} * *items;
+	struct slot *slots;
 	size_t count;
 	size_t room;
 	bool no_memory;
@@ -425,11 +431,11 @@ collect(void *arg, const struct record_view *view)
 
 	if (item != NULL && found->count == found->room) {
 		size_t room = found->room == 0 ? 64 : 2 * found->room;
-		struct item **items =
-		    realloc(found->items, room * sizeof(*items));
+		struct slot *slots =
+		    realloc(found->slots, room * sizeof(*slots));
 
-		if (items != NULL) {
-			found->items = items;
+		if (slots != NULL) {
+			found->slots = slots;
 			found->room = room;
 		}
 	}
@@ -443,7 +449,7 @@ collect(void *arg, const struct record_view *view)
 	item->len = view->len;
 	memcpy(item->octets, view->key, view->key_len);
 	memcpy(item->octets + view->key_len, view->value, view->len);
-	found->items[found->count++] = item;
+	found->slots[found->count++].item = item;
 }
 
 /* As LMDB sorts. */
@@ -461,7 +467,9 @@ compare(const struct item *a, const struct item *b)
 static int
 compare_items(const void *a, const void *b)
 {
-	return compare(*(struct item *const *)a, *(struct item *const *)b);
+	const struct slot *x = a, *y = b;
+
+	return compare(x->item, y->item);
 }
 
 /* The fields of all these hashes, asked for together. */
@@ -561,9 +569,9 @@ hand_on(const struct found *found,
 	struct record record;
 
 	for (size_t i = 0; i < found->count; i++) {
-		const struct item *item = found->items[i];
+		const struct item *item = found->slots[i].item;
 
-		if (i > 0 && compare(found->items[i - 1], item) == 0)
+		if (i > 0 && compare(found->slots[i - 1].item, item) == 0)
 			continue;
 		record.key.len = item->key_len;
 		memcpy(record.key.octets, item->octets, item->key_len);
@@ -594,13 +602,13 @@ redis_list(struct store *store, const struct record_key *prefix,
 	pattern[len++] = '*';
 	rc = scan(redis_of(store), pattern, len, &found, e);
 	if (rc == 0 && found.count > 0) {
-		qsort(found.items, found.count, sizeof(struct item *),
+		qsort(found.slots, found.count, sizeof(found.slots[0]),
 		    compare_items);
 		hand_on(&found, each, arg);
 	}
 	for (size_t i = 0; i < found.count; i++)
-		free(found.items[i]);
-	free(found.items);
+		free(found.slots[i].item);
+	free(found.slots);
 	return rc;
 }
 
