@@ -4,6 +4,7 @@
  * waits for signals, one is libmilter's listener, one reloads and tends; the
  * log, the identity engine and the SASL service bring their own.
  */
+#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -258,12 +259,14 @@ wait_for_end(struct daemon *d)
 static struct gate *
 open_gate(const struct daemon *d, const struct process_identity *identity)
 {
-	struct log *log = log_new(d->conf->log, d->conf->log_format);
+	struct log *log;
 	struct conf *conf;
 	struct rules *rules;
 	struct gate *gate;
 	struct err e;
 
+	assert(d->conf != NULL);
+	log = log_new(d->conf->log, d->conf->log_format);
 	if (log == NULL)
 		fail(EX_OSERR, "out of memory");
 	if (process_drop_privileges(identity, &e) != 0)

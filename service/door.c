@@ -18,7 +18,7 @@
 #include "gate/log.h"
 
 #define AT_ONCE             64 /* let in, before others have their turn */
-#define REST_MS             100
+#define REST_MS             100L
 #define COMPLAINTS          5 /* within a minute */
 #define COMPLAINT_WINDOW_MS 60000
 

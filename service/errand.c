@@ -20,7 +20,7 @@
 #include "service/pool.h"
 #include "service/request.h"
 
-#define DEADLINE_MS 9500 /* identity.wait is 9 s at most */
+#define DEADLINE_MS 9500L /* identity.wait is 9 s at most */
 
 /* At most identity.waiters callers wait for IMAP at once; so many threads more
  * never do. */
@@ -143,7 +143,7 @@ work(struct job *job)
 	handover_lock(h);
 	e->answer = answer;
 	handover_announce(h, &e->notice, true);
-	handover_unlock(h);
+	handover_leave(h);
 }
 
 static void

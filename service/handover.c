@@ -57,9 +57,15 @@ handover_lock(struct handover *h)
 	(void)pthread_mutex_lock(&h->lock);
 }
 
-/* Whoever brings the last end to a closed one is the last to use it. */
 void
 handover_unlock(struct handover *h)
+{
+	(void)pthread_mutex_unlock(&h->lock);
+}
+
+/* Whoever brings the last end to a closed one is the last to use it. */
+void
+handover_leave(struct handover *h)
 {
 	bool last = h->closed && h->owed == 0;
 
@@ -170,6 +176,6 @@ handover_close(struct handover **handover)
 		notice->queued = false;
 		discard(h, notice);
 	}
-	handover_unlock(h);
+	handover_leave(h);
 	*handover = NULL;
 }

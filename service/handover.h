@@ -32,6 +32,8 @@ void handover_enter(struct handover *handover);
 /* What a thing has to say is written and read under the lock. */
 void handover_lock(struct handover *handover);
 void handover_unlock(struct handover *handover);
+/* ... after handover_announce(): it may be gone then. */
+void handover_leave(struct handover *handover);
 
 /* An end will be owed, until handover_receive() has brought it. The loop's
  * thread, without the lock. */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define STACK_SIZE (512 * 1024)
+#define STACK_SIZE ((size_t)512 * 1024)
 
 struct pool {
 	pthread_mutex_t lock;

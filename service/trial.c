@@ -16,7 +16,7 @@
 
 #include "service/peer.h"
 
-#define PATIENCE_S 300 /* Postfix's smtpd_timeout */
+#define PATIENCE_S 300ull /* Postfix's smtpd_timeout */
 
 static void
 trial_free(struct trial *a)
@@ -42,7 +42,7 @@ tell(void *arg, const char *challenge, const struct auth_answer *answer)
 	if (answer != NULL)
 		a->answer = *answer;
 	handover_announce(h, &a->notice, answer != NULL);
-	handover_unlock(h);
+	handover_leave(h);
 }
 
 static void

@@ -1268,11 +1268,17 @@ main(void)
 		cmocka_unit_test(offers_are_what_both_sides_have),
 	};
 
+	FILE *original = stderr;
+	int failed;
+
 	/* what cmocka says goes where it always went */
 	house.stderr_fd = dup(2);
 	stderr = fdopen(house.stderr_fd, "w");
 	if (stderr == NULL)
 		return 1;
 	(void)setvbuf(stderr, NULL, _IONBF, 0);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	(void)fclose(stderr);
+	stderr = original;
+	return failed;
 }
