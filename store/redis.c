@@ -477,8 +477,9 @@ static int
 collect_all(struct redis *r, const redisReply *names, struct found *found,
     struct err *e)
 {
-	struct redis_request **requests =
-	    calloc(names->elements + 1, sizeof(*requests));
+	struct question {
+		struct redis_request *request;
+	} *requests = calloc(names->elements + 1, sizeof(*requests));
 	int rc = requests == NULL ? -1 : 0;
 
 	for (size_t i = 0; i < names->elements && rc == 0; i++) {
@@ -486,14 +487,16 @@ collect_all(struct redis *r, const redisReply *names, struct found *found,
 
 		say_text(&w, "HGETALL");
 		say(&w, names->element[i]->str, names->element[i]->len);
-		requests[i] = make_request(r, &w);
-		if (redis_send(r, requests[i], false) != 0) {
-			requests[i] = NULL;
+		requests[i].request = make_request(r, &w);
+		if (redis_send(r, requests[i].request, false) != 0) {
+			requests[i].request = NULL;
 			rc = -1;
 		}
 	}
-	for (size_t i = 0; requests != NULL && requests[i] != NULL; i++) {
-		redisReply *reply = redis_receive(r, requests[i], PATIENCE_MS);
+	for (size_t i = 0; requests != NULL && requests[i].request != NULL;
+	     i++) {
+		redisReply *reply =
+		    redis_receive(r, requests[i].request, PATIENCE_MS);
 
 		if (reply == NULL)
 			rc = -1;
