@@ -12,12 +12,12 @@
 
 #include "ctl/ctl.h"
 #include "ctl/follow.h"
+#include "ctl/stored.h"
 #include "gate/feed.h"
 #include "gate/lease.h"
 #include "gate/rules.h"
 #include "policy/login.h"
 #include "policy/netaddr.h"
-#include "store/place.h"
 #include "store/store.h"
 
 enum verb { VERB_NONE, VERB_LIST, VERB_ADD, VERB_DEL, VERB_FOLLOW };
@@ -34,23 +34,6 @@ struct work {
 	const struct rules *rules;
 	struct store *store;
 };
-
-static void
-complain(void *arg, enum store_level level, const char *text)
-{
-	(void)arg;
-	(void)fprintf(stderr, "posternctl: %s%s\n",
-	    level == STORE_INFO ? "" : "warning: ", text);
-}
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static enum verb
 verb_of(const char *word)
@@ -118,7 +101,7 @@ print_lease(void *arg, const struct store_lease *lease)
 static int
 list(const struct work *w, struct err *e)
 {
-	uint64_t now = now_ms();
+	uint64_t now = stored_now_ms();
 
 	if (store_lease_list(w->store, now, print_lease, &now, e) != 0)
 		return CTL_FINDING;
@@ -142,8 +125,8 @@ add(const struct work *w, struct err *e)
 	struct store_lease lease;
 	const char *why;
 
-	if (lease_give(w->store, w->rules, &login, now_ms(), &lease, &why) ==
-	    LEASE_GIVEN)
+	if (lease_give(w->store, w->rules, &login, stored_now_ms(), &lease,
+		&why) == LEASE_GIVEN)
 		return CTL_GOOD;
 	err_set(e, "no lease for %.255s at %.80s: %s", login.user, login.addr,
 	    why);
@@ -190,8 +173,8 @@ take_line(void *arg, const char *line, size_t len)
 		return;
 	login = feed_as_lease(&told);
 	/* what gives no lease is said by nobody: it is in the log already */
-	if (lease_give(w->store, w->rules, &login, now_ms(), &lease, &why) ==
-	    LEASE_FAILED)
+	if (lease_give(w->store, w->rules, &login, stored_now_ms(), &lease,
+		&why) == LEASE_FAILED)
 		(void)fprintf(stderr, "posternctl: no lease for %s at %s: %s\n",
 		    told.user, told.addr, why);
 }
@@ -226,19 +209,11 @@ do_request(struct work *w, struct err *e)
 static int
 work(const struct rules *rules, const struct request *r)
 {
-	const struct store_options options = {
-		.url = rules->conf->store_url,
-		.password = rules->conf->store_password,
-		.ca_file = rules->conf->store_ca_file,
-		.state_dir = rules->conf->state_dir,
-		.report = complain,
-	};
 	struct work w = { .request = r, .rules = rules };
 	struct err e = { "" };
 	int rc = CTL_FINDING;
 
-	if (place_take_owner(&options, &e) == 0)
-		w.store = store_open(&options, &e);
+	w.store = stored_open(rules->conf, &e);
 	if (w.store != NULL)
 		rc = do_request(&w, &e);
 	store_close(&w.store);

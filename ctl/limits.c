@@ -10,45 +10,12 @@
 #include <time.h>
 
 #include "ctl/ctl.h"
+#include "ctl/stored.h"
 #include "gate/contain.h"
 #include "gate/limits.h"
 #include "gate/rules.h"
 #include "policy/login.h"
-#include "store/place.h"
 #include "store/store.h"
-
-static void
-complain(void *arg, enum store_level level, const char *text)
-{
-	(void)arg;
-	(void)fprintf(stderr, "posternctl: %s%s\n",
-	    level == STORE_INFO ? "" : "warning: ", text);
-}
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static struct store *
-open_store(const struct conf *conf, struct err *e)
-{
-	const struct store_options options = {
-		.url = conf->store_url,
-		.password = conf->store_password,
-		.ca_file = conf->store_ca_file,
-		.state_dir = conf->state_dir,
-		.report = complain,
-	};
-
-	if (place_take_owner(&options, e) != 0)
-		return NULL;
-	return store_open(&options, e);
-}
 
 static int
 print_contained(void *arg, const char *login, const struct contain_state *state)
@@ -73,7 +40,7 @@ print_near(void *arg, const struct limits_near *near)
 static int
 show(const struct rules *rules, struct store *store, struct err *e)
 {
-	uint64_t now = now_ms();
+	uint64_t now = stored_now_ms();
 
 	if (contain_list(store, now, print_contained, &now, e) != 0 ||
 	    limits_list(store, rules->conf, now, print_near, NULL, e) != 0)
@@ -97,10 +64,10 @@ release(const struct rules *rules, struct store *store, const char *name,
 		err_set(e, "\"%.255s\" is no login", name);
 		return CTL_USAGE;
 	}
-	rc = contain_release(store, &login, now_ms(), e);
+	rc = contain_release(store, &login, stored_now_ms(), e);
 	limits_payer(rules, &login, &payer);
 	if (rc == 0 && strcmp(payer.text, login.text) != 0)
-		rc = contain_release(store, &payer, now_ms(), e);
+		rc = contain_release(store, &payer, stored_now_ms(), e);
 	if (rc < 0)
 		return CTL_FINDING;
 	(void)printf("%s %s\n", payer.text,
@@ -122,7 +89,7 @@ work(const char *file, const char *name)
 		return CTL_CONFIG;
 	rules = rules_new_offline(conf);
 	if (rules != NULL)
-		store = open_store(rules->conf, &e);
+		store = stored_open(rules->conf, &e);
 	if (store != NULL)
 		rc = name != NULL ? release(rules, store, name, &e)
 				  : show(rules, store, &e);

@@ -9,9 +9,9 @@
 #include <time.h>
 
 #include "ctl/ctl.h"
+#include "ctl/stored.h"
 #include "policy/login.h"
 #include "policy/netaddr.h"
-#include "store/place.h"
 #include "store/store.h"
 
 struct request {
@@ -21,14 +21,6 @@ struct request {
 	struct login login;
 	struct netaddr from;
 };
-
-static void
-complain(void *arg, enum store_level level, const char *text)
-{
-	(void)arg;
-	(void)fprintf(stderr, "posternctl: %s%s\n",
-	    level == STORE_INFO ? "" : "warning: ", text);
-}
 
 static int
 parse(int argc, char **argv, struct request *r)
@@ -114,19 +106,10 @@ forget(struct store *store, const struct request *r, struct err *e)
 static int
 work(const struct conf *conf, const struct request *r)
 {
-	const struct store_options options = {
-		.url = conf->store_url,
-		.password = conf->store_password,
-		.ca_file = conf->store_ca_file,
-		.state_dir = conf->state_dir,
-		.report = complain,
-	};
 	struct err e = { "" };
-	struct store *store = NULL;
+	struct store *store = stored_open(conf, &e);
 	int rc = CTL_FINDING;
 
-	if (place_take_owner(&options, &e) == 0)
-		store = store_open(&options, &e);
 	if (store != NULL)
 		rc = r->list ? list(store, &e) : forget(store, r, &e);
 	store_close(&store);

@@ -6,7 +6,6 @@
  */
 #include "service/http.h"
 
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -47,21 +46,6 @@ struct http {
 };
 
 static int
-find_group(const char *name, gid_t *group_r)
-{
-	const struct group *gr;
-
-	*group_r = (gid_t)-1;
-	if (*name == '\0')
-		return 0;
-	gr = getgrnam(name);
-	if (gr == NULL)
-		return -1;
-	*group_r = gr->gr_gid;
-	return 0;
-}
-
-static int
 open_socket(struct http *h, const struct conf_http *conf, struct err *e)
 {
 	struct err why;
@@ -74,7 +58,7 @@ open_socket(struct http *h, const struct conf_http *conf, struct err *e)
 	}
 	h->local = value_listen_local(conf->listen, &why) == 0;
 	if (listen_unix_path(conf->listen) != NULL &&
-	    find_group(conf->socket_group, &group) != 0) {
+	    listen_find_group(conf->socket_group, &group) != 0) {
 		err_set(e, "http: there is no group \"%s\"",
 		    conf->socket_group);
 		return -1;

@@ -8,6 +8,7 @@
 #include "service/listen.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,21 @@ const char *
 listen_unix_path(const char *address)
 {
 	return strncmp(address, "unix:", 5) == 0 ? address + 5 : NULL;
+}
+
+int
+listen_find_group(const char *name, gid_t *group_r)
+{
+	const struct group *gr;
+
+	*group_r = (gid_t)-1;
+	if (*name == '\0')
+		return 0;
+	gr = getgrnam(name);
+	if (gr == NULL)
+		return -1;
+	*group_r = gr->gr_gid;
+	return 0;
 }
 
 /* Keeps errno. */

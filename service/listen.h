@@ -11,6 +11,9 @@
 /* The path (borrowed), or NULL: not a UNIX socket. */
 const char *listen_unix_path(const char *address);
 
+/* The number of a group; (gid_t)-1 for "". -1: there is no such group. */
+int listen_find_group(const char *name, gid_t *group_r);
+
 /* Begins to connect and does not wait. The descriptor, or -1. */
 int listen_connect(const char *address);
 

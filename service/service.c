@@ -7,7 +7,6 @@
 #include "service/service.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -54,22 +53,6 @@ protocol_of(enum sasl_protocol protocol)
 	return NULL;
 }
 
-/* -1: there is no such group. */
-static int
-find_group(const char *name, gid_t *group_r)
-{
-	const struct group *gr;
-
-	*group_r = (gid_t)-1;
-	if (*name == '\0')
-		return 0;
-	gr = getgrnam(name);
-	if (gr == NULL)
-		return -1;
-	*group_r = gr->gr_gid;
-	return 0;
-}
-
 static int
 open_socket(struct door *d, unsigned int mode, const char *group_name,
     struct err *e)
@@ -78,7 +61,7 @@ open_socket(struct door *d, unsigned int mode, const char *group_name,
 	gid_t group = (gid_t)-1;
 
 	if (listen_unix_path(d->address) != NULL &&
-	    find_group(group_name, &group) != 0) {
+	    listen_find_group(group_name, &group) != 0) {
 		err_set(e, "%s: there is no group \"%s\"", d->label,
 		    group_name);
 		return -1;
