@@ -588,8 +588,8 @@ run(void *arg)
 	struct redis *r = arg;
 
 	while (!may_stop(r)) {
-		turn(r);
 		sleep_on(r);
+		turn(r);
 	}
 	(void)pthread_mutex_lock(&r->lock);
 	r->stopped = true;

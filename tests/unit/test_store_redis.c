@@ -646,6 +646,31 @@ urls_are_taken_apart(void **state)
 	}
 }
 
+/* What is asked for in the last moment is done, and then nothing is waited for:
+ * not for the next sign of life, a second later. */
+static void
+the_last_answer_ends_it(void **state)
+{
+	enum { ROUNDS = 100, MEAN_MS = 50 };
+	struct store *store = begin_store(NULL);
+	uint64_t began = clock_mono_ms(), took;
+
+	(void)state;
+	for (int i = 0; i < ROUNDS; i++) {
+		assert_int_equal(store_proof_put(store, &alice, NULL, now_ms()),
+		    0);
+		store_close(&store);
+		store = open_with(redisd.url, NULL, NULL);
+	}
+	took = clock_mono_ms() - began;
+	assert_int_equal(store_proof_get(store, &alice, NULL, 60000, now_ms()),
+	    TRI_YES);
+	store_close(&store);
+	if (took > ROUNDS * MEAN_MS)
+		fail_msg("%d ends took %llu ms", ROUNDS,
+		    (unsigned long long)took);
+}
+
 #define REDIS_TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int
@@ -659,6 +684,7 @@ main(void)
 		REDIS_TEST(it_may_forget_the_scripts),
 		REDIS_TEST(two_hosts_share_it),
 		REDIS_TEST(everything_ends),
+		REDIS_TEST(the_last_answer_ends_it),
 		REDIS_TEST(a_crowd_leaves_a_bounded_hash),
 		REDIS_TEST(a_password_is_asked_for),
 		REDIS_TEST(certificates_are_looked_at),
