@@ -342,9 +342,12 @@ static void
 load_how_much(struct loader *l)
 {
 	struct block contain = only_block(l, SECTION_CONTAIN);
+	struct block sentinel = only_block(l, SECTION_SENTINEL);
 
 	load_limits(l);
 	load_contain(l, &contain);
+	l->conf->sentinel =
+	    (enum sentinel)load_word(l, &sentinel, OPTION_SENTINEL_ACTION);
 }
 
 /* In an order that needs no second look: what others look at before them. */
@@ -422,7 +425,8 @@ conf_load(const char *file, struct conf_report *report)
 bool
 conf_needs_store(const struct conf *conf)
 {
-	if (conf->policy.switches.leases == LEASES_ON)
+	if (conf->policy.switches.leases == LEASES_ON ||
+	    conf->sentinel == SENTINEL_EXTERNAL)
 		return true;
 	for (size_t i = 0; i < conf->limit_count; i++) {
 		for (size_t k = 0; k < LIMIT_COUNTERS; k++) {

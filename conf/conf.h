@@ -131,6 +131,13 @@ struct conf_limit {
 	struct conf_quota quotas[LIMIT_COUNTERS];
 };
 
+/* sentinel.action */
+enum sentinel {
+	SENTINEL_OFF = 0,
+	SENTINEL_WARN,
+	SENTINEL_EXTERNAL,
+};
+
 struct conf_contain {
 	char *command; /* "" for none */
 	uint64_t slowed_ms;
@@ -166,8 +173,9 @@ struct conf {
 	struct conf_limit *limits;
 	size_t limit_count;
 	struct conf_contain contain;
+	enum sentinel sentinel;
 	unsigned int recipients_max; /* of a message; 0: no limit */
-	uint64_t lease_ttl_ms; /* the other settings are the policy's */
+	uint64_t lease_ttl_ms;       /* the other settings are the policy's */
 	struct conf_http http;
 	char *store_url; /* "lmdb:" (in state_dir), "lmdb:DIR", "redis://..." */
 	char *store_password; /* "" for none; wiped on free */

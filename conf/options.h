@@ -25,6 +25,7 @@
 	X(GUESSING,   "guessing",   false) \
 	X(LIMITS,     "limits",     true)  \
 	X(CONTAIN,    "contain",    false) \
+	X(SENTINEL,   "sentinel",   false) \
 	X(SENDERS,    "senders",    false) \
 	X(RECIPIENTS, "recipients", false) \
 	X(STORE,      "store",      false)
@@ -125,6 +126,7 @@
 	X(CONTAIN, CONTAIN_SHUT, "shut", DURATION, "1d", 60000, 2592000000, "") \
 	X(CONTAIN, CONTAIN_MEMORY, "memory", DURATION, "2d", 0, 2592000000, "") \
 	X(CONTAIN, CONTAIN_RATE, "rate", RATE, "20/1h", 1, 100000, "") \
+	X(SENTINEL, SENTINEL_ACTION, "action", WORD, "warn", 0, 0, "off | warn | external") \
 	X(STORE, STORE_URL, "url", STRING, "lmdb:", 1, 4000, "lmdb: | lmdb:DIR | redis://[USER@]HOST[:PORT][/DB] | rediss://[USER@]HOST[:PORT][/DB] | redis://[USER@]/SOCKET[?db=DB]") \
 	X(STORE, STORE_PASSWORD_FILE, "password_file", STRING, "", 0, 4000, "an absolute path, or empty") \
 	X(STORE, STORE_CA_FILE, "ca_file", STRING, "/etc/ssl/certs/ca-certificates.crt", 1, 4000, "an absolute path")

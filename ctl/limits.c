@@ -14,6 +14,7 @@
 #include "gate/contain.h"
 #include "gate/limits.h"
 #include "gate/rules.h"
+#include "gate/sentinel.h"
 #include "policy/login.h"
 #include "store/store.h"
 
@@ -38,12 +39,20 @@ print_near(void *arg, const struct limits_near *near)
 }
 
 static int
+print_caught(void *arg, const char *addr)
+{
+	(void)arg;
+	return printf("sentinel\t%s\n", addr) < 0;
+}
+
+static int
 show(const struct rules *rules, struct store *store, struct err *e)
 {
 	uint64_t now = stored_now_ms();
 
 	if (contain_list(store, now, print_contained, &now, e) != 0 ||
-	    limits_list(store, rules->conf, now, print_near, NULL, e) != 0)
+	    limits_list(store, rules->conf, now, print_near, NULL, e) != 0 ||
+	    sentinel_list(store, now, print_caught, NULL, e) != 0)
 		return CTL_FINDING;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return CTL_GOOD;
@@ -56,8 +65,16 @@ release(const struct rules *rules, struct store *store, const char *name,
     struct err *e)
 {
 	struct login login, payer;
+	struct netaddr addr;
 	int rc;
 
+	if (netaddr_parse(name, &addr) == 0) {
+		rc = sentinel_release(store, &addr, e);
+		if (rc >= 0)
+			(void)printf("%s %s\n", name,
+			    rc > 0 ? "released" : "was not caught");
+		return rc > 0 ? CTL_GOOD : CTL_FINDING;
+	}
 	/* as status shows it, or as people write it */
 	if (login_normalise(name, strlen(name), rules->conf->policy.realm,
 		&login) != 0) {

@@ -21,7 +21,7 @@ static const struct {
 	    "                        del --addr ADDRESS [--user USER] | follow FILE" },
 	{ "login", ctl_login, "login [--addr ADDRESS] USER" },
 	{ "proof", ctl_proof, "proof list | del --user USER [--addr ADDRESS]" },
-	{ "release", ctl_release, "release LOGIN" },
+	{ "release", ctl_release, "release LOGIN | ADDRESS" },
 	{ "reload", ctl_reload, "reload" },
 	{ "status", ctl_status, "status" },
 };

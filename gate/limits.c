@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate/sentinel.h"
+#include "policy/domain.h"
+
 #define AGAIN_MS   UINT64_C(3600000) /* a message is known again so long ... */
 #define AGAIN_MOST 5                 /* ... and so often */
 #define SAY_MS     UINT64_C(60000)   /* one line about one thing in it */
@@ -586,6 +589,32 @@ limits_settle(struct limits *limits, const struct limits_client *client,
 		recent_mark(limits->recent, account->counted[i], AGAIN_MS,
 		    client->now_ms);
 	end_account(account);
+}
+
+static const char *
+foreign_domain(const struct conf *conf, const struct path *path)
+{
+	if (path->form != PATH_MAILBOX || path->domain[0] == '\0' ||
+	    domainset_contains(conf->policy.local_domains, path->domain))
+		return "";
+	return path->domain;
+}
+
+void
+limits_watch(struct limits *limits, const struct limits_client *client,
+    const char *helo, const struct path *sender, const struct path *recipient)
+{
+	struct sentinel_sight sight = {
+		.addr = client->addr,
+		.helo = helo != NULL ? helo : "",
+		.sender = foreign_domain(client->conf, sender),
+		.recipient = foreign_domain(client->conf, recipient),
+	};
+
+	if (client->counts && client->login == NULL &&
+	    client->zone == ZONE_INTERNAL)
+		sentinel_see(limits->recent, limits->log, client->conf,
+		    client->store, &sight, client->now_ms);
 }
 
 /* --- for a person who looks --- */

@@ -95,6 +95,11 @@ void limits_settle(struct limits *limits, const struct limits_client *client,
 void limits_give_back(const struct limits_client *client,
     struct limits_account *account);
 
+/* The client is internal and has no login: is it one host? (gate/sentinel.h)
+ * helo: as it says, or NULL. */
+void limits_watch(struct limits *limits, const struct limits_client *client,
+    const char *helo, const struct path *sender, const struct path *recipient);
+
 /* --- for a person who looks --- */
 
 struct limits_near {

@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "gate/record.h"
+#include "gate/sentinel.h"
 #include "policy/classify.h"
 #include "policy/decide.h"
 
@@ -45,6 +46,7 @@ struct session {
 	struct rules *rules;
 	struct netaddr peer;
 	char *listener;
+	char *helo;         /* NULL: not told */
 	struct facts facts; /* of the connection */
 	struct transaction *tx;
 };
@@ -66,7 +68,19 @@ session_new(struct gate *gate, const struct netaddr *peer, const char *listener)
 		return NULL;
 	}
 	classify_client(&s->rules->conf->policy, peer, listener, &s->facts);
+	if (s->facts.zone == ZONE_INTERNAL &&
+	    sentinel_bars(s->rules->conf, gate_store(gate), peer,
+		gate_now_ms(gate)))
+		s->facts.zone = ZONE_EXTERNAL;
 	return s;
+}
+
+void
+session_helo(struct session *s, const char *name)
+{
+	assert(s->magic == SESSION_MAGIC);
+	free(s->helo);
+	s->helo = name == NULL ? NULL : strdup(name);
 }
 
 void
@@ -81,6 +95,7 @@ session_free(struct session **sp)
 	session_reset(s);
 	gate_rules_unref(s->gate, s->rules);
 	free(s->listener);
+	free(s->helo);
 	s->magic = 0;
 	free(s);
 }
@@ -328,6 +343,8 @@ judge_rcpt(struct session *s, bool refused)
 		} else {
 			limits_rcpt(limits, &client, &tx->recipient,
 			    &tx->account, &tx->facts);
+			limits_watch(limits, &client, s->helo, &tx->sender,
+			    &tx->recipient);
 		}
 		d = decide_rcpt(sw, &tx->facts);
 		/* for the next one */

@@ -35,6 +35,9 @@ struct session *session_new(struct gate *gate, const struct netaddr *peer,
 /* Disconnected. Frees and nulls; NULL is allowed. */
 void session_free(struct session **session);
 
+/* HELO or EHLO: the name, NULL for none. */
+void session_helo(struct session *session, const char *name);
+
 struct mail_event {
 	const char *path; /* the argument of MAIL FROM: as typed */
 	size_t path_len;

@@ -182,14 +182,19 @@ forget_door(SMFICTX *ctx)
 
 /* Steps that decide nothing are left out where the MTA offers that. HELO
  * carries the TLS macros of an MTA that does not take our list. */
-static bool
-bodies_count(void)
+static unsigned long
+steps_that_count(void)
 {
 	struct rules *rules = gate_rules_ref(the_gate);
-	bool count = conf_limits_count(rules->conf, COUNTER_BYTES);
+	unsigned long steps = 0;
 
+	if (conf_limits_count(rules->conf, COUNTER_BYTES))
+		steps |= SMFIP_NOBODY;
+	if (rules->conf->sentinel != SENTINEL_OFF &&
+	    gate_store(the_gate) != NULL)
+		steps |= SMFIP_NOHELO;
 	gate_rules_unref(the_gate, rules);
-	return count;
+	return steps;
 }
 
 static sfsistat
@@ -216,8 +221,7 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
 		*actions_r = SMFIF_SETSYMLIST;
 		skip |= SMFIP_NOHELO;
 	}
-	if (bodies_count())
-		skip &= ~(unsigned long)SMFIP_NOBODY;
+	skip &= ~steps_that_count();
 	*steps_r = (skip | SMFIP_RCPT_REJ) & steps;
 	return SMFIS_CONTINUE;
 }
@@ -246,9 +250,10 @@ on_helo(SMFICTX *ctx, char *name)
 {
 	struct door *door = door_of(ctx);
 
-	(void)name;
 	if (door != NULL)
 		watch_for_early_login(ctx, door);
+	if (door != NULL && door->session != NULL)
+		session_helo(door->session, name);
 	return SMFIS_CONTINUE;
 }
 

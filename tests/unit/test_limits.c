@@ -17,6 +17,7 @@
 
 #include "conf/load.h"
 #include "gate/auth.h"
+#include "gate/sentinel.h"
 #include "gate/session.h"
 
 static const char site[] =
@@ -919,6 +920,86 @@ evidence_names_the_latest_places_and_domains(void **state)
 	recent_free(&recent);
 }
 
+/* A message from inside; is the client still an insider? */
+static bool
+relay(const char *address, const char *helo, const char *from, const char *to)
+{
+	struct session *s = client(address);
+	bool inside;
+
+	session_helo(s, helo);
+	inside = mail(s, from, NULL) == REASON_INTERNAL_NETWORK;
+	if (inside) {
+		EXPECT(rcpt(s, to), REASON_INTERNAL_NETWORK);
+		EXPECT(message(s), REASON_INTERNAL_NETWORK);
+	}
+	session_free(&s);
+	return inside;
+}
+
+/* So many messages from an address; names, senders, recipients that are new
+ * every time, or not. How many went out. */
+static int
+relay_many(const char *address, bool names, bool senders, bool recipients)
+{
+	char helo[32], from[64], to[64];
+	int out = 0;
+
+	for (int i = 0; i < 30; i++) {
+		(void)snprintf(helo, sizeof(helo), "h%d.example",
+		    names ? i : 0);
+		(void)snprintf(from, sizeof(from), "<a@%s%d.%s>", "d",
+		    senders ? i : 0, senders ? "example" : "example.org");
+		(void)snprintf(to, sizeof(to), "<b@e%d.example>",
+		    recipients ? i : 0);
+		if (relay(address, helo, from, to))
+			out++;
+		house.now_ms += 5000;
+	}
+	return out;
+}
+
+static int
+see_caught(void *arg, const char *addr)
+{
+	(void)arg;
+	(void)snprintf(seen, sizeof(seen), "%s", addr);
+	return 0;
+}
+
+static void
+a_gateway_that_hides_outsiders_is_noticed(void **state)
+{
+	struct netaddr gateway;
+	struct err e;
+
+	(void)state;
+	open_house("sentinel { action = \"external\" }");
+	(void)netaddr_parse("10.0.0.9", &gateway);
+	/* a host that is busy, but one; a list server; a relay of ours */
+	assert_int_equal(relay_many("10.0.0.5", false, true, true), 30);
+	assert_int_equal(relay_many("10.0.0.6", true, false, true), 30);
+	assert_int_equal(relay_many("10.0.0.7", true, true, false), 30);
+	assert_int_equal(relay_many("10.0.0.9", true, true, true),
+	    SENTINEL_MANY);
+	assert_int_equal(relay_many("10.0.0.5", false, false, false), 30);
+	assert_int_equal(store_flush(gate_store(house.gate), 10000), 0);
+	seen[0] = '\0';
+	assert_int_equal(sentinel_list(gate_store(house.gate), house.now_ms,
+			     see_caught, NULL, &e),
+	    0);
+	assert_string_equal(seen, "10.0.0.9");
+	assert_int_equal(sentinel_release(gate_store(house.gate), &gateway, &e),
+	    1);
+	assert_int_equal(sentinel_release(gate_store(house.gate), &gateway, &e),
+	    0);
+	assert_true(relay("10.0.0.9", "x", "<a@b.example>", "<c@d.example>"));
+	close_house();
+	open_house("");
+	assert_int_equal(relay_many("10.0.0.9", true, true, true), 30);
+	close_house();
+}
+
 /* The program gets its arguments one by one, whatever is in them. */
 static void
 the_command_is_told(void **state)
@@ -988,6 +1069,7 @@ main(void)
 		cmocka_unit_test(a_new_password_releases),
 		cmocka_unit_test(who_is_near_a_limit_is_listed),
 		cmocka_unit_test(evidence_names_the_latest_places_and_domains),
+		cmocka_unit_test(a_gateway_that_hides_outsiders_is_noticed),
 		cmocka_unit_test(the_command_is_told),
 	};
 
