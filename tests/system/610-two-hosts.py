@@ -29,6 +29,8 @@ QUICK = 2.0  # s for an insider's whole session
 EXTRA = """
 guessing { delay = "0s" }
 leases   { enabled = true  ttl = "10m" }
+limits "few" { key = "login"  recipients = "40/1h"  action = "contain" }
+contain  { rate = "2/1h" }
 store    { url = "redis://%s:6379"  password_file = "/etc/postern/redis.secret" }
 """ % LAN[0]
 
@@ -185,6 +187,7 @@ def run(lab):
         two.do("guard", "session", "mail.example.test")
         proofs(lab, one, two)
         leases(lab, one, two)
+        limits(lab, one, two)
         away(lab, one, two, redis, "silent")
         away(lab, one, two, redis, "gone")
     finally:
@@ -264,6 +267,44 @@ def leases(lab, one, two):
         check(lab, name + ": not in the clear", 530, send, other, client, ALICE, None)
 
 
+def burst(site, login, most):
+    """A message to so many; how many passed, and the reply that ended it."""
+    with smtp.connect(site.world, HERE, 587, "starttls") as s:
+        replies = [s.auth_plain(login), s.mail(login)]
+        while replies[-1] and len(replies) < most + 2:
+            replies.append(s.rcpt("far-%d@other.example" % len(replies)))
+        if [reply for reply in replies[2:] if reply]:
+            s.message(login, FAR)
+    return len([reply for reply in replies[2:] if reply]), replies[-1]
+
+
+def limits(lab, one, two):
+    """Both count together, and a login slowed on one is slowed on the other."""
+    login = STAFF[1]
+    check(lab, "limit: one recipient at the first host", 250, log_in, one, login, "postern")
+    passed, reply = burst(one, login, 19)
+    lab.tap.equal("limit: nineteen more", (passed, reply.code), (19, 250), reply)
+    passed, reply = burst(two, login, 40)
+    # what Redis leaves without an answer for 50 ms is not counted
+    lab.tap.equal("limit: the second host lets twenty more pass (%d)" % passed,
+                  (20 <= passed <= 25, reply.code), (True, 450), reply)  # fmt: skip
+    for site in (one, two):
+        lab.tap.true("limit: slowed on both hosts", slowed(site, login), site.do("ctl", "status"))
+    passed, reply = burst(one, login, 10)
+    lab.tap.equal("limit: slowed on the first host, too", (passed <= 5, reply.code), (True, 450), reply)
+    passed, reply = burst(two, login, 10)
+    lab.tap.equal("limit: and what passed there counts at the second", (passed <= 3, reply.code),
+                  (True, 450), reply)  # fmt: skip
+    two.do("ctl", "release", login)
+    passed, reply = burst(one, login, 10)
+    lab.tap.equal("limit: released on the second host, free on the first", (passed, reply.code),
+                  (10, 250), reply)  # fmt: skip
+
+
+def slowed(site, login):
+    return [line for line in site.do("ctl", "status").splitlines() if login in line and "slowed" in line]
+
+
 def away(lab, one, two, redis, how):
     client = "198.51.100.23"
     lab.world.add_client(client)
@@ -282,6 +323,8 @@ def away(lab, one, two, redis, how):
     lab.tap.equal(how + ": the first host asks IMAP by proxy", reply.code, 250, reply)
     reply = log_in(one, GHOST)
     lab.tap.equal(how + ": and hears of a ghost", reply.code, 550, reply)
+    passed, reply = burst(one, STAFF[2], 45)
+    lab.tap.equal(how + ": limits do not bind", (passed, reply.code), (45, 250), reply)
     reply = log_in(two, ALICE)
     lab.tap.equal(how + ": the second has nobody to ask", reply.code, 454, reply)
     for site, mark in marks:
