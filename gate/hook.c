@@ -59,6 +59,8 @@ spawn(const char *const argv[], pid_t *pid_r)
 	sigset_t none, all;
 	int rc;
 
+	if (argv[0] == NULL)
+		return EINVAL;
 	(void)sigemptyset(&none);
 	(void)sigfillset(&all);
 	if (posix_spawn_file_actions_init(&files) != 0)

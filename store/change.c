@@ -14,7 +14,7 @@
  * of another process do not come back. */
 #define FORGOTTEN_NS (UINT64_C(3600) * 1000000000)
 /* A proof so far in the future was made by a clock that was wrong. */
-#define FUTURE_MS (24u * 60 * 60 * 1000)
+#define FUTURE_MS (UINT64_C(24) * 60 * 60 * 1000)
 /* A look at the file's next part: that many seen, that many removed, so many
  * times over. */
 #define EXPIRE_SEEN   20000
