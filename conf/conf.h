@@ -68,6 +68,7 @@ struct conf_delegation {
 	char *listen; /* as a sasl section's; NULL: there is no section */
 	unsigned int socket_mode;
 	char *socket_group;
+	bool count; /* what is sent, for limits */
 };
 
 /* The `http` section. */

@@ -91,6 +91,7 @@
 	X(DELEGATION, DELEGATION_LISTEN, "listen", STRING, "", 1, 300, "unix:PATH | inet:PORT@HOST | inet6:PORT@HOST, loopback; it must be given") \
 	X(DELEGATION, DELEGATION_SOCKET_MODE, "socket_mode", STRING, OPTION_INHERITED, 1, 4, "three octal digits after a 0") \
 	X(DELEGATION, DELEGATION_SOCKET_GROUP, "socket_group", STRING, OPTION_INHERITED, 0, 255, "a group name, or empty to leave the group alone") \
+	X(DELEGATION, DELEGATION_COUNT, "count", WORD, "false", 0, 0, "false | true") \
 	X(LEASES, LEASES_ENABLED, "enabled", WORD, "false", 0, 0, "false | true") \
 	X(LEASES, LEASES_TTL, "ttl", DURATION, "20m", 1000, 86400000, "") \
 	X(LEASES, LEASES_REQUIRE_TLS, "require_tls", WORD, "true", 0, 0, "false | true") \

@@ -143,6 +143,7 @@ load_delegation(struct loader *l)
 	if (document_block_count(l->document, SECTION_DELEGATION) == 0)
 		return;
 	b = document_block(l->document, SECTION_DELEGATION, 0);
+	d->count = load_bool(l, &b, OPTION_DELEGATION_COUNT);
 	load_socket(l, &b, &options, &d->listen, &d->socket_mode,
 	    &d->socket_group);
 }

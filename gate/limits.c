@@ -382,6 +382,8 @@ reserve_message(struct limits *limits, const struct limits_client *client,
 	    add(limits, client, COUNTER_SENDERS, sender, account) == OVER ||
 	    look_at_bad(limits, client, account) == OVER)
 		return OVER;
+	if (client->rcpt_alone)
+		return WITHIN;
 	if (size > 0) {
 		if (take_all(limits, client, COUNTER_BYTES, size, false,
 			account) == OVER)

@@ -44,6 +44,7 @@ struct limits_client {
 	const struct netaddr *addr;
 	enum zone zone;
 	bool counts;     /* false: only the step of the ladder is looked at */
+	bool rcpt_alone; /* the message is counted elsewhere */
 	uint64_t now_ms; /* the store's time */
 };
 

@@ -34,7 +34,8 @@ struct transaction {
 	struct decision judged; /* MAIL's, or the latest RCPT's that passed */
 	size_t passed;          /* recipients that the MTA may take */
 	bool counts;
-	uint64_t size; /* announced; 0: not */
+	bool rcpt_alone; /* MAIL is judged for one recipient, and counted not */
+	uint64_t size;   /* announced; 0: not */
 	uint64_t body;
 	struct login payer; /* empty: known by the address alone */
 	struct limits_account account;
@@ -108,6 +109,7 @@ limits_client_of(const struct session *s)
 		.conf = s->rules->conf,
 		.store = gate_store(s->gate),
 		.counts = tx->counts,
+		.rcpt_alone = tx->rcpt_alone,
 		.addr = &s->peer,
 		.zone = tx->facts.zone,
 		.now_ms = gate_now_ms(s->gate),
@@ -419,6 +421,7 @@ begin_transaction(struct session *s, const struct mail_event *event)
 	tx->smtputf8 = has_smtputf8(event->args);
 	tx->size = announced_size(event->args);
 	tx->counts = event->counts;
+	tx->rcpt_alone = event->rcpt_follows;
 	classify_tls(policy, event->tls_version, event->cipher,
 	    event->cipher_bits, &tx->facts);
 	classify_login(policy, event->mechanism, event->login, event->login_len,
@@ -503,6 +506,18 @@ session_body(struct session *s, size_t octets)
 	assert(s->magic == SESSION_MAGIC);
 	if (s->tx != NULL)
 		s->tx->body += octets;
+}
+
+void
+session_commit(struct session *s)
+{
+	struct limits_client client;
+
+	assert(s->magic == SESSION_MAGIC);
+	if (s->tx == NULL)
+		return;
+	client = limits_client_of(s);
+	limits_settle(gate_limits(s->gate), &client, &s->tx->account);
 }
 
 /* What was reserved is used if the MTA takes the message. */

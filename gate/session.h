@@ -77,6 +77,10 @@ void session_rcpt(struct session *session, const struct rcpt_event *event,
 /* So many octets of the body have come. */
 void session_body(struct session *session, size_t octets);
 
+/* A door without memory, which will not hear of the message's end: what has
+ * been reserved for limits since MAIL is used. */
+void session_commit(struct session *session);
+
 /* The message is complete; the last word before the MTA takes it. Ends the
  * transaction. */
 void session_message(struct session *session, const char *queue_id,

@@ -51,10 +51,29 @@ errand_lost(struct gate *gate, struct answer *answer_r)
 	gate_rules_unref(gate, rules);
 }
 
+static bool
+this_door_counts(struct gate *gate)
+{
+	struct rules *rules = gate_rules_ref(gate);
+	bool count = rules->conf->delegation.count;
+
+	gate_rules_unref(gate, rules);
+	return count;
+}
+
+/* A message is one, however often the MTA asks about it. */
+static bool
+is_mail_itself(const struct request *r)
+{
+	const char *state = r->values[REQUEST_PROTOCOL_STATE];
+
+	return state != NULL && strcmp(state, "MAIL") == 0;
+}
+
 /* MAIL's rules. False: that was the decision. */
 static bool
 judge_mail(struct session *session, const struct request *r, bool rcpt,
-    struct answer *answer_r)
+    bool counts, struct answer *answer_r)
 {
 	const char *const args[] = { "SMTPUTF8", NULL };
 	char path[REQUEST_PATH_MAX];
@@ -71,6 +90,7 @@ judge_mail(struct session *session, const struct request *r, bool rcpt,
 		.login = login,
 		.login_len = login != NULL ? strlen(login) : 0,
 		.queue_id = r->values[REQUEST_QUEUE_ID],
+		.counts = counts,
 		.rcpt_follows = rcpt,
 	};
 
@@ -96,7 +116,7 @@ static void
 judge(struct gate *gate, const struct request *r, struct answer *answer_r)
 {
 	const char *address = r->values[REQUEST_CLIENT_ADDRESS];
-	bool rcpt = r->stage == REQUEST_AT_RCPT;
+	bool rcpt = r->stage == REQUEST_AT_RCPT, counts;
 	struct session *session;
 	struct netaddr client;
 
@@ -106,8 +126,11 @@ judge(struct gate *gate, const struct request *r, struct answer *answer_r)
 		errand_lost(gate, answer_r);
 		return;
 	}
-	if (judge_mail(session, r, rcpt, answer_r) && rcpt)
+	counts = (rcpt || is_mail_itself(r)) && this_door_counts(gate);
+	if (judge_mail(session, r, rcpt, counts, answer_r) && rcpt)
 		judge_rcpt(session, r, answer_r);
+	if (answer_r->verdict == VERDICT_PERMIT)
+		session_commit(session);
 	session_free(&session);
 }
 

@@ -331,8 +331,8 @@ static const struct row delegation_mistakes[] = {
 	    "2: error: delegation.socket_group: \"a b\" is no name of a user "
 	    "or group; allowed: a group name, or empty to leave the group "
 	    "alone" },
-	{ DELEGATION "listen = \"unix:/s\" count = true }",
-	    "2: error: delegation.count: there is no such option; "
+	{ DELEGATION "listen = \"unix:/s\" heaps = true }",
+	    "2: error: delegation.heaps: there is no such option; "
 	    "postern.conf(5) has them all" },
 };
 
