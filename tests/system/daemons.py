@@ -132,6 +132,7 @@ log           = "stderr"
 mode          = "{mode}"
 internal      = {{{internal}}}
 local_domains = {{"example.test"}}
+limits "none" {{}}  # a matrix has more to send than people
 
 listener "submission"  {{ role = "submission" }}
 listener "submissions" {{ role = "submission" }}
