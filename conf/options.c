@@ -64,11 +64,18 @@ least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* Levenshtein's distance of two short names. */
+static bool
+are_swapped(const char *a, const char *b)
+{
+	return a[-1] == b[0] && a[0] == b[-1];
+}
+
+/* Levenshtein's distance of two short names, where two neighbours that have
+ * changed places are one mistake. */
 static size_t
 edit_distance(const char *a, const char *b)
 {
-	size_t row[NAME_MAX_LEN + 1];
+	size_t before[NAME_MAX_LEN + 1] = { 0 }, row[NAME_MAX_LEN + 1];
 	size_t la = strlen(a), lb = strlen(b);
 
 	if (la > NAME_MAX_LEN || lb > NAME_MAX_LEN)
@@ -76,15 +83,18 @@ edit_distance(const char *a, const char *b)
 	for (size_t j = 0; j <= lb; j++)
 		row[j] = j;
 	for (size_t i = 1; i <= la; i++) {
-		size_t diagonal = row[0];
+		size_t above[NAME_MAX_LEN + 1];
 
+		memcpy(above, row, sizeof(above));
 		row[0] = i;
 		for (size_t j = 1; j <= lb; j++) {
-			size_t swap = diagonal + (a[i - 1] != b[j - 1]);
+			size_t other = above[j - 1] + (a[i - 1] != b[j - 1]);
 
-			diagonal = row[j];
-			row[j] = least(swap, least(row[j], row[j - 1]) + 1);
+			row[j] = least(other, least(above[j], row[j - 1]) + 1);
+			if (i > 1 && j > 1 && are_swapped(&a[i - 1], &b[j - 1]))
+				row[j] = least(row[j], before[j - 2] + 1);
 		}
+		memcpy(before, above, sizeof(before));
 	}
 	return row[lb];
 }
@@ -114,6 +124,22 @@ option_suggest(enum section section, const char *name)
 	     i++)
 		consider(name, sections[i].name, &best, &found);
 	return found;
+}
+
+const char *
+option_section(const char *name)
+{
+	enum section found = SECTION_COUNT;
+
+	for (unsigned int i = 0; i < OPTION_COUNT; i++) {
+		if (strcmp(options[i].name, name) != 0 ||
+		    options[i].section == found)
+			continue;
+		if (found != SECTION_COUNT)
+			return NULL;
+		found = options[i].section;
+	}
+	return found == SECTION_COUNT ? NULL : sections[found].name;
 }
 
 void

@@ -186,6 +186,10 @@ enum option option_find(enum section section, const char *name);
  * this one (edit distance 2 at most, and less than its length), or NULL. */
 const char *option_suggest(enum section section, const char *name);
 
+/* The name of the one section that has an option of this name, "" for the top
+ * level; NULL if there is none, or several. */
+const char *option_section(const char *name);
+
 /* "tls.min_bits", or "listen" for the top level. */
 void option_label(enum option option, char label_r[OPTION_LABEL_MAX]);
 /* "112 to 256 bits", "syslog | stderr". */

@@ -334,12 +334,18 @@ unknown_name(struct scanner *s)
 {
 	const char *section = section_row(s->section)->name;
 	const char *near = option_suggest(s->section, s->value);
+	const char *home = option_section(s->value);
 	char label[OPTION_LABEL_MAX + 32];
 
 	s->scan->statements++;
 	(void)snprintf(label, sizeof(label), "%s%s%.60s", section,
 	    *section == '\0' ? "" : ".", s->value);
-	if (near != NULL)
+	if (home != NULL)
+		report_error(s->r, s->line, label,
+		    "there is no such option here; it belongs %s%s",
+		    *home == '\0' ? "to the top level" : "into the section ",
+		    home);
+	else if (near != NULL)
 		report_error(s->r, s->line, label,
 		    "there is no such option; did you mean %s?", near);
 	else

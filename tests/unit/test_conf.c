@@ -100,6 +100,17 @@ static const struct {
 	/* unknown and repeated */
 	{ "# one\n/* two\n*/ lisen = \"x\"",
 	    "3: error: lisen: there is no such option; did you mean listen?" },
+	{ "sals \"a\" { }",
+	    "1: error: sals: there is no such option; did you mean sasl?" },
+	{ "tls { urls = a\n}",
+	    "1: error: tls.urls: there is no such option; "
+	    "postern.conf(5) has them all" },
+	{ "verify = {proxy}",
+	    "1: error: verify: there is no such option here; it belongs into "
+	    "the section imap" },
+	{ "auth {\nlocal_domains = {a} }",
+	    "2: error: auth.local_domains: there is no such option here; it "
+	    "belongs to the top level" },
 	{ "tls {\nmin_bit = 1 }",
 	    "2: error: tls.min_bit: there is no such option; did you mean "
 	    "min_bits?" },
