@@ -82,6 +82,29 @@ account_warn_file(struct loader *l, unsigned int line, const char *option,
 		    (unsigned int)st.st_mode & 07777u);
 }
 
+void
+account_warn_store(struct loader *l, unsigned int line, const char *option,
+    const char *dir)
+{
+	struct account account;
+	struct stat st;
+	bool writes;
+
+	if (l->env->host == NULL || l->conf->user == NULL ||
+	    stat(dir, &st) != 0 || !find_account(l->conf->user, &account) ||
+	    account.uid == 0)
+		return;
+	writes = account.uid == st.st_uid
+	    ? (st.st_mode & S_IWUSR) != 0
+	    : (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+	if (!writes || !S_ISDIR(st.st_mode))
+		report_warning(&l->r, line, option,
+		    REPORT_PATH ": user \"%s\" cannot write there (owner %lu, "
+				"mode %04o), so postern will not start",
+		    dir, l->conf->user, (unsigned long)st.st_uid,
+		    (unsigned int)st.st_mode & 07777u);
+}
+
 static void
 warn_directory(struct loader *l, unsigned int line, const char *option,
     const char *listen)

@@ -23,4 +23,8 @@ void account_warn_socket(struct loader *l, const struct block *b,
 void account_warn_file(struct loader *l, unsigned int line, const char *option,
     const char *path);
 
+/* The directory of the store, if it is there and `user` cannot write in it. */
+void account_warn_store(struct loader *l, unsigned int line, const char *option,
+    const char *dir);
+
 #endif

@@ -68,6 +68,25 @@ holds_password(const char *url)
 	    memchr(place + 3, ':', (size_t)(at - (place + 3))) != NULL;
 }
 
+static void
+check_directory(struct loader *l, const struct block *b)
+{
+	const struct block root = document_block(l->document, SECTION_ROOT, 0);
+	const struct conf *c = l->conf;
+
+	if (c->store_url == NULL || c->state_dir == NULL ||
+	    !conf_needs_store(c) || strncmp(c->store_url, "lmdb:", 5) != 0)
+		return;
+	if (c->store_url[5] != '\0')
+		account_warn_store(l,
+		    document_line(l->document, b, OPTION_STORE_URL),
+		    "store.url", c->store_url + 5);
+	else
+		account_warn_store(l,
+		    document_line(l->document, &root, OPTION_STATE_DIR),
+		    "state_dir", c->state_dir);
+}
+
 void
 load_store(struct loader *l, const struct block *b)
 {
@@ -82,4 +101,5 @@ load_store(struct loader *l, const struct block *b)
 		    &l->conf->store_url);
 	load_password(l, b);
 	load_authorities(l, b);
+	check_directory(l, b);
 }

@@ -386,6 +386,43 @@ what_this_host_does_not_have_is_warned_of(void **state)
 	conf_report_clear(&report);
 }
 
+/* As nobody, the daemon could not write where root alone may. */
+static void
+a_directory_that_the_user_cannot_write_is_warned_of(void **state)
+{
+	struct dir *dir = *state;
+	static const char *const texts[][2] = {
+		{ "state_dir = \"/usr\"\n", ":3: warning: state_dir: " },
+		{ "store { url = \"lmdb:/usr\" }\n",
+		    ":3: warning: store.url: " },
+		{ "limits \"none\" {} state_dir = \"/usr\"\n", NULL },
+		{ "state_dir = \"/tmp\"\n", NULL },
+		{ "state_dir = \"/no/such/directory\"\n", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct conf_report report = { 0 };
+		struct conf *conf;
+		bool found = false;
+		char text[200];
+		int len = snprintf(text, sizeof(text),
+		    "internal = ::1\nuser = nobody\n%s", texts[i][0]);
+
+		write_file(dir, "conf", 0644, text, (size_t)len);
+		conf = conf_load(file(dir, "conf"), &report);
+		assert_non_null(conf);
+		for (size_t k = 0; k < report.count; k++)
+			found = found ||
+			    strstr(report.lines[k],
+				texts[i][1] == NULL ? "cannot write there"
+						    : texts[i][1]) != NULL;
+		if (found != (texts[i][1] != NULL))
+			fail_msg("row %zu: warned %d", i, found);
+		conf_free(&conf);
+		conf_report_clear(&report);
+	}
+}
+
 static void
 a_map_is_read_and_its_errors_name_its_lines(void **state)
 {
@@ -543,6 +580,7 @@ main(void)
 		WITH_DIR(a_configuration_and_a_map_are_regular_files),
 		WITH_DIR(files_that_are_not_there_are_errors),
 		WITH_DIR(what_this_host_does_not_have_is_warned_of),
+		WITH_DIR(a_directory_that_the_user_cannot_write_is_warned_of),
 		WITH_DIR(a_map_is_read_and_its_errors_name_its_lines),
 		WITH_DIR(gateways_and_bridges_are_warned_of),
 	};
