@@ -115,6 +115,36 @@ check_pass_through(struct loader *l, const struct block *b,
 		    "just one imap section, with \"*\" in its domains");
 }
 
+static bool
+counts_as_login(const struct policy *policy, const char *mechanism)
+{
+	for (size_t i = 0; i < policy->mechanism_count; i++) {
+		if (strcmp(policy->mechanisms[i], mechanism) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The two lists are far from each other in the file. */
+static void
+check_mechanisms(struct loader *l, const struct block *b,
+    const struct conf_sasl *sasl)
+{
+	unsigned int line =
+	    document_line(l->document, b, OPTION_SASL_PASS_THROUGH);
+
+	for (unsigned int m = SASL_CRAM_MD5; m < SASL_MECHANISM_COUNT; m++) {
+		const char *name = sasl_name((enum sasl_mechanism)m);
+
+		if ((sasl->pass_through & SASL_BIT(m)) != 0 &&
+		    !counts_as_login(&l->conf->policy, name))
+			report_warning(&l->r, line, "sasl.pass_through",
+			    "%s is not in auth.mechanisms: nobody can log in "
+			    "with it",
+			    name);
+	}
+}
+
 static void
 check_plaintext(struct loader *l, const struct block *b,
     const struct conf_sasl *sasl)
@@ -162,6 +192,7 @@ load_sasl(struct loader *l, const struct block *b, struct conf_sasl *sasl)
 		return;
 	check_proof(l, b, sasl);
 	check_pass_through(l, b, sasl);
+	check_mechanisms(l, b, sasl);
 	check_plaintext(l, b, sasl);
 }
 

@@ -385,6 +385,11 @@ static const struct row fine[] = {
 	{ INTERNAL "imap \"a\" { url = \"imaps://h\"\nverify = session }",
 	    "2: warning: imap.verify: session alone and no sasl section: no "
 	    "login will ever be proven (session-unproven)" },
+	{ IMAP "auth { mechanisms = {plain, cram-md5} }\n"
+	       "sasl \"a\" { listen = \"unix:/s\"\n"
+	       "pass_through = {CRAM-MD5, XOAUTH2} }",
+	    "3: warning: sasl.pass_through: XOAUTH2 is not in auth.mechanisms: "
+	    "nobody can log in with it" },
 	{ IMAP "sasl \"a\" { listen = \"unix:/s\"\nplaintext_internal = true }",
 	    "2: warning: sasl.plaintext_internal: internal clients may send "
 	    "passwords over the network in clear text" },
