@@ -12,7 +12,9 @@
 enum inspection {
 	INSPECTION_FAILED = 0, /* could not look */
 	INSPECTION_DAMAGED,
-	INSPECTION_SLOW, /* did not come to an end in time: nothing is known */
+	/* did not come to an end in time, or another process is in the middle
+	 * of a change: nothing is known */
+	INSPECTION_SLOW,
 	INSPECTION_SOUND,
 };
 
