@@ -335,6 +335,10 @@ warn_unchanged(struct log *log, const struct conf *old, const struct conf *new)
 		log_event(log, LOG_LEVEL_WARNING, text, "log or log_format");
 	if (strcmp(old->store_url, new->store_url) != 0)
 		log_event(log, LOG_LEVEL_WARNING, text, "store.url");
+	if (strcmp(old->store_password, new->store_password) != 0)
+		log_event(log, LOG_LEVEL_WARNING, text, "store.password_file");
+	if (strcmp(old->store_ca_file, new->store_ca_file) != 0)
+		log_event(log, LOG_LEVEL_WARNING, text, "store.ca_file");
 	if (!same_doors(old, new))
 		log_event(log, LOG_LEVEL_WARNING, text,
 		    "title, protocol, listen, socket_mode or socket_group of "

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rules, in the order in which they bind. First the warrant (address, login
- * or local recipient), then whatever narrows it. Each predicate looks at one
- * attribute; only this file combines them. It must not fetch, remember or log.
+ * The rules, in the order in which they bind. First the warrant (address,
+ * login, lease or local recipient), then whatever narrows it. Each predicate
+ * looks at one attribute; only this file combines them. It must not fetch,
+ * remember or log.
  */
 #include "policy/decide.h"
 
