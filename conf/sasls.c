@@ -139,8 +139,8 @@ check_mechanisms(struct loader *l, const struct block *b,
 		if ((sasl->pass_through & SASL_BIT(m)) != 0 &&
 		    !counts_as_login(&l->conf->policy, name))
 			report_warning(&l->r, line, "sasl.pass_through",
-			    "%s is not in auth.mechanisms: nobody can log in "
-			    "with it",
+			    "%s is not in auth.mechanisms: a login with it "
+			    "does not count (534)",
 			    name);
 	}
 }

@@ -388,8 +388,8 @@ static const struct row fine[] = {
 	{ IMAP "auth { mechanisms = {plain, cram-md5} }\n"
 	       "sasl \"a\" { listen = \"unix:/s\"\n"
 	       "pass_through = {CRAM-MD5, XOAUTH2} }",
-	    "3: warning: sasl.pass_through: XOAUTH2 is not in auth.mechanisms: "
-	    "nobody can log in with it" },
+	    "3: warning: sasl.pass_through: XOAUTH2 is not in auth.mechanisms: a "
+	    "login with it does not count (534)" },
 	{ IMAP "sasl \"a\" { listen = \"unix:/s\"\nplaintext_internal = true }",
 	    "2: warning: sasl.plaintext_internal: internal clients may send "
 	    "passwords over the network in clear text" },
