@@ -70,6 +70,25 @@ wait_until_said(const char *text)
 		fail_msg("not said: \"%s\", but: %s", text, said);
 }
 
+/* How often it has gone, and not come back. */
+static unsigned int
+away_now(void)
+{
+	return times_said("2:") - times_said("0:");
+}
+
+static void
+wait_until_away(unsigned int times)
+{
+	const struct timespec step = { .tv_nsec = 2000000 };
+	uint64_t until = clock_mono_ms() + DEADLINE_MS;
+
+	while (away_now() != times && clock_mono_ms() < until)
+		(void)nanosleep(&step, NULL);
+	if (away_now() != times)
+		fail_msg("want %u times away: %s", times, said);
+}
+
 static void
 forget_said(void)
 {
@@ -204,14 +223,25 @@ expect_unknown(struct store *store)
 	return most;
 }
 
+static bool
+is_good(struct store *store)
+{
+	return take(store) == STORE_TAKEN &&
+	    store_proof_put(store, &alice, NULL, now_ms()) == 0 &&
+	    store_proof_get(store, &alice, NULL, 10000, now_ms()) == TRI_YES &&
+	    store_flush(store, 1000) == 0;
+}
+
+/* On a loaded machine Redis may well miss its 50 ms now and then. */
 static void
 expect_good(struct store *store)
 {
-	assert_int_equal(take(store), STORE_TAKEN);
-	assert_int_equal(store_proof_put(store, &alice, NULL, now_ms()), 0);
-	if (store_proof_get(store, &alice, NULL, 1000, now_ms()) != TRI_YES)
-		fail_msg("no proof; said: %s", said);
-	assert_int_equal(store_flush(store, 1000), 0);
+	uint64_t until = clock_mono_ms() + DEADLINE_MS;
+
+	while (!is_good(store)) {
+		if (clock_mono_ms() >= until)
+			fail_msg("it does not serve; said: %s", said);
+	}
 }
 
 static void
@@ -238,16 +268,20 @@ it_may_be_restarted(void **state)
 	(void)state;
 	expect_good(store);
 	for (int round = 0; round < 3; round++) {
+		unsigned int times;
+
 		forget_said();
 		redisd_stop(&redisd);
-		wait_until_said("2:");
+		wait_until_away(1);
+		times = times_said("2:");
 		for (int i = 0; i < 1000; i++)
 			(void)expect_unknown(store);
-		assert_int_equal(times_said("2:"), 1);
+		assert_int_equal(times_said("2:"), times);
 		assert_int_equal(redisd_start(&redisd, NULL), 0);
-		wait_until_said("0:");
+		wait_until_away(0);
 		expect_good(store);
-		assert_int_equal(times_said("\n"), 2);
+		/* a line when it goes, a line when it is back */
+		assert_int_equal(times_said("\n"), 2 * times_said("2:"));
 	}
 	store_close(&store);
 }
@@ -281,7 +315,7 @@ static void
 it_may_hang(void **state)
 {
 	struct store *store = begin_store(NULL);
-	struct caller callers[6];
+	static struct caller callers[6]; /* they outlive a test that fails */
 	pthread_t threads[6];
 	uint64_t most = 0;
 
@@ -293,21 +327,21 @@ it_may_hang(void **state)
 		    pthread_create(&threads[i], NULL, call, &callers[i]), 0);
 	}
 	for (int round = 0; round < 2; round++) {
-		forget_said();
+		wait_until_away(0);
 		redisd_pause(&redisd);
-		wait_until_said("2:");
-		assert_int_equal(times_said("2:"), 1);
+		wait_until_away(1);
 		(void)expect_unknown(store);
 		/* once for as long as a moment, once for longer than that */
 		if (round == 1) {
 			const struct timespec long_time = { .tv_sec = 2 };
+			unsigned int times = times_said("2:");
 
 			(void)nanosleep(&long_time, NULL);
 			(void)expect_unknown(store);
-			assert_int_equal(times_said("2:"), 1);
+			assert_int_equal(times_said("2:"), times);
 		}
 		redisd_continue(&redisd);
-		wait_until_said("0:");
+		wait_until_away(0);
 		expect_good(store);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(callers); i++) {
