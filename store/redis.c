@@ -301,7 +301,7 @@ redis_get(struct store *store, struct record *records, size_t count,
 		}
 		say(&w, places[i].field, places[i].field_len);
 	}
-	reply = ask(r, &w, false, REDIS_WAIT_MS);
+	reply = ask(r, &w, false, r->wait_ms);
 	if (reply == NULL)
 		return -1;
 	if (reply->type == REDIS_REPLY_ARRAY && reply->elements == count)
@@ -369,7 +369,7 @@ redis_group(struct store *store, const struct record_key *group,
 	find_place(group, &p);
 	say_text(&w, "HGETALL");
 	say(&w, p.name, p.name_len);
-	reply = ask(r, &w, false, REDIS_WAIT_MS);
+	reply = ask(r, &w, false, r->wait_ms);
 	rc = each_field(reply, p.name, p.name_len, each, arg);
 	if (reply != NULL)
 		freeReplyObject(reply);
@@ -638,7 +638,7 @@ redis_take(struct store *store, const struct record_key *key,
 
 	find_place(key, &p);
 	say_gcra(r, &w, SCRIPT_TAKE, &p, gcra);
-	reply = ask_script(r, &w, SCRIPT_TAKE, REDIS_WAIT_MS);
+	reply = ask_script(r, &w, SCRIPT_TAKE, r->wait_ms);
 	if (reply == NULL)
 		return STORE_TAKEN_UNKNOWN;
 	if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
@@ -694,7 +694,7 @@ redis_distinct(struct store *store, const struct record_key *key,
 	say_number(&w, window_ms);
 	say_number(&w, now_ms);
 	say_number(&w, STORE_DISTINCT_MAX);
-	reply = ask_script(r, &w, SCRIPT_DISTINCT, REDIS_WAIT_MS);
+	reply = ask_script(r, &w, SCRIPT_DISTINCT, r->wait_ms);
 	if (reply == NULL)
 		return -1;
 	if (reply->type == REDIS_REPLY_INTEGER && reply->integer >= 0)
@@ -816,6 +816,13 @@ prepare(struct redis *r, const struct store_options *options, struct err *e)
 struct store *
 redis_open(const struct store_options *options, struct err *e)
 {
+	return redis_open_patient(options, REDIS_WAIT_MS, e);
+}
+
+struct store *
+redis_open_patient(const struct store_options *options, unsigned int wait_ms,
+    struct err *e)
+{
 	struct redis *r = calloc(1, sizeof(*r));
 
 	if (r == NULL) {
@@ -828,6 +835,7 @@ redis_open(const struct store_options *options, struct err *e)
 		return NULL;
 	}
 	atomic_init(&r->proof_ms, PROOF_MS);
+	r->wait_ms = wait_ms;
 	if (pthread_condattr_init(&r->monotonic) != 0 ||
 	    pthread_condattr_setclock(&r->monotonic, CLOCK_MONOTONIC) != 0 ||
 	    pthread_cond_init(&r->changed, &r->monotonic) != 0 ||

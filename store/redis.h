@@ -54,6 +54,7 @@ struct redis {
 	char *password;                 /* NULL: none */
 	SSL_CTX *trust;                 /* NULL: no TLS */
 	atomic_uint_least64_t proof_ms; /* for how long a proof is of use */
+	unsigned int wait_ms;           /* REDIS_WAIT_MS, but for tests */
 
 	char sha[REDIS_SCRIPTS][REDIS_SHA_LEN + 1];
 	struct trouble away;     /* cannot be asked */
@@ -90,6 +91,11 @@ extern const char *const redis_scripts[REDIS_SCRIPTS];
 
 /* redisloop.c */
 int redisloop_start(struct redis *r, struct err *e);
+
+/* redis_open() with callers that wait longer than REDIS_WAIT_MS: for tests, on
+ * machines that are too busy for that. */
+struct store *redis_open_patient(const struct store_options *options,
+    unsigned int wait_ms, struct err *e);
 /* False: it hangs and has been left behind; nothing of it may be freed. */
 bool redisloop_stop(struct redis *r);
 

@@ -20,9 +20,7 @@
 
 #include "store/redis.h"
 
-/* A little less than a caller has: so that it is known to be silent before
- * anybody asks again. */
-#define PATIENCE_MS   (REDIS_WAIT_MS - 10)
+#define MARGIN_MS     10
 #define CONNECT_MS    1000
 #define PAUSE_LEAST   100
 #define PAUSE_MOST    2000
@@ -479,6 +477,14 @@ silence_ms(const struct redis *r)
 	return clock_mono_ms() - since;
 }
 
+/* A little less than a caller has: so that it is known to be silent before
+ * anybody asks again. */
+static uint64_t
+patience_ms(const struct redis *r)
+{
+	return r->wait_ms - MARGIN_MS;
+}
+
 /* Nobody waits any more, nor anew; what was sent may still be answered. */
 static void
 lose_patience(struct redis *r)
@@ -511,7 +517,7 @@ watch(struct redis *r, struct err *e)
 		err_set(e, "no answer for %d ms", GIVE_UP_MS);
 		return -1;
 	}
-	if (silence >= PATIENCE_MS && r->up)
+	if (silence >= patience_ms(r) && r->up)
 		lose_patience(r);
 	return 0;
 }
@@ -523,8 +529,8 @@ timeout_ms(const struct redis *r)
 
 	if (r->link.fd >= 0 && r->sent.first != NULL)
 		until = now +
-		    (r->up ? PATIENCE_MS - MIN(silence_ms(r), PATIENCE_MS)
-			   : PATIENCE_MS);
+		    (r->up ? patience_ms(r) - MIN(silence_ms(r), patience_ms(r))
+			   : patience_ms(r));
 	return until <= now ? 0 : (int)(until - now);
 }
 
