@@ -51,9 +51,9 @@ def set_up_postfix(lab):
     wait_for("Postfix's banner", lambda: banner(lab.world, 587, "220 "))
 
 
-def log_in(lab, address, login=ALICE, password=PASSWORD):
+def log_in(lab, address, login=ALICE, password=PASSWORD, port=993):
     """At IMAP, in TLS, from this address; what the server said of it."""
-    sock = lab.world.connect(lab.world.add_client(address), 993)
+    sock = lab.world.connect(lab.world.add_client(address), port)
     with smtp.client_context().wrap_socket(sock, server_hostname="mail.example.test") as tls:
         file = tls.makefile("rb")
         file.readline()
@@ -167,6 +167,21 @@ def log_reader(lab):
     lab.tap.true("a line of Dovecot's log gives a lease", holds("198.51.100.60"), line)
 
 
+def cyrus_log_reader(lab):
+    """What Cyrus says to syslog, with the host name that a syslogd puts in."""
+    lab.cyrus.start()
+    try:
+        mark = lab.cyrus.log.mark()
+        log_in(lab, "198.51.100.61", "alice", port=2993)
+        line = lab.cyrus.log.wait(r"login: .*\[198\.51\.100\.61\].*User logged in", mark)[0]
+        line = re.sub(r"^<\d+>(.{15} )", r"\1mail ", line)
+        world.run(POSTERNCTL, "-c", CONFIG, "lease", "follow", "-", input=line + "\n")
+        held = holds("198.51.100.61", "alice")  # no auth.realm here
+        lab.tap.true("a line of Cyrus's log gives a lease", held, line)
+    finally:
+        lab.cyrus.stop()
+
+
 def everything(lab):
     texts = ways()
     shutil.copy(CONTRIB + "/dovecot/lease", SCRIPT)
@@ -176,6 +191,7 @@ def everything(lab):
     for number, (name, text) in enumerate(texts.items()):
         by(lab, name, text, 10 + 10 * number)
     log_reader(lab)
+    cyrus_log_reader(lab)
     lab.dovecot.stop()
     lab.dovecot.start(more=texts["event exporter"], masters=ADMIN)
     not_for(lab)

@@ -220,7 +220,7 @@ virtdomains: off
 idlesocket: {dir}/sock/idle
 lmtpsocket: {dir}/sock/lmtp
 notifysocket: {dir}/sock/notify
-syslog_prefix: cyr
+syslog_prefix: cyrus
 failedloginpause: 0
 """
 
