@@ -87,7 +87,7 @@ parse_user(char *text, struct redisurl *url, struct err *e)
 		err_set(e, "the user before the @ is not a plain name");
 		return NULL;
 	}
-	(void)snprintf(url->user, sizeof(url->user), "%s", text);
+	memcpy(url->user, text, strlen(text) + 1);
 	return at + 1;
 }
 
@@ -113,7 +113,7 @@ parse_socket(char *path, struct redisurl *url, struct err *e)
 		err_set(e, "the socket's path is too short or too long");
 		return -1;
 	}
-	(void)snprintf(url->socket, sizeof(url->socket), "%s", path);
+	memcpy(url->socket, path, strlen(path) + 1);
 	return 0;
 }
 
