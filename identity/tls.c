@@ -167,9 +167,10 @@ tls_explain(const SSL *ssl, char *why_r, size_t size)
 	    result == X509_V_ERR_IP_ADDRESS_MISMATCH)
 		(void)snprintf(why_r, size,
 		    "SSL certificate problem: its subject name is not that of "
-		    "the host");
+		    "the host in url");
 	else if (result != X509_V_OK)
-		(void)snprintf(why_r, size, "SSL certificate problem: %s",
+		(void)snprintf(why_r, size,
+		    "SSL certificate problem: %s (who is believed: ca_file)",
 		    X509_verify_cert_error_string(result));
 	else if (ERR_peek_last_error() == 0)
 		(void)snprintf(why_r, size, "SSL: closed in the handshake");
