@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "ctl/ctl.h"
 #include "ctl/follow.h"
@@ -179,9 +180,20 @@ take_line(void *arg, const char *line, size_t len)
 		    told.user, told.addr, why);
 }
 
+/* A file that is to come, and a mistyped name, look alike. */
+static void
+note_if_missing(const char *path)
+{
+	if (strcmp(path, "-") != 0 && access(path, F_OK) != 0 &&
+	    errno == ENOENT)
+		(void)fprintf(stderr,
+		    "posternctl: %s is not there yet; waiting for it\n", path);
+}
+
 static int
 follow_log(struct work *w, struct err *e)
 {
+	note_if_missing(w->request->path);
 	if (follow(w->request->path, take_line, w) == 0)
 		return CTL_GOOD;
 	err_set(e, "%.400s: %s", w->request->path, strerror(errno));
