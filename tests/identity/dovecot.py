@@ -148,25 +148,51 @@ class Dovecot:
         found, new = [], [self.process.pid]
         while new:
             pid = new.pop()
-            with open(f'/proc/{pid}/task/{pid}/children',
-                      encoding='utf-8') as file:
-                new += [int(word) for word in file.read().split()]
+            try:
+                with open(f'/proc/{pid}/task/{pid}/children',
+                          encoding='utf-8') as file:
+                    new += [int(word) for word in file.read().split()]
+            except FileNotFoundError:
+                continue  # it has just ended
             found.append(pid)
         return found[1:]
 
     def freeze(self):
-        for pid in self.pids():
-            os.kill(pid, signal.SIGSTOP)
+        """All of it: also what was forked while the first were stopped."""
+        stopped = set()
+        while not stopped.issuperset(self.pids()):
+            for pid in self.pids():
+                send(pid, signal.SIGSTOP)
+                stopped.add(pid)
+        end = time.monotonic() + 10
+        while any(state_of(pid) not in 'TZ' for pid in stopped):
+            assert time.monotonic() < end, 'Dovecot does not freeze'
 
     def thaw(self):
         for pid in self.pids():
-            os.kill(pid, signal.SIGCONT)
+            send(pid, signal.SIGCONT)
 
     def ask(self, *options, starttls=False):
         url = f'imap://localhost:{self.imap}' if starttls else \
             f'imaps://localhost:{self.imaps}'
         return Ask([url], self.world.path('ca.crt'), '--address', '--domain',
                    'example.test', *options)
+
+
+def send(pid, signum):
+    try:
+        os.kill(pid, signum)
+    except ProcessLookupError:
+        pass  # it has just ended
+
+
+def state_of(pid):
+    """T for a stopped one, Z for one that is over."""
+    try:
+        with open(f'/proc/{pid}/stat', encoding='utf-8') as file:
+            return file.read().rpartition(')')[2].split()[0]
+    except FileNotFoundError:
+        return 'Z'
 
 
 WANT = {
