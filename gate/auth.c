@@ -125,6 +125,21 @@ auth_offers(struct gate *gate, const char *service)
 	return offers;
 }
 
+bool
+auth_wait_offers(struct gate *gate, uint64_t ms)
+{
+	struct rules *rules = gate_rules_ref(gate);
+	unsigned int wanted = 0;
+	bool known;
+
+	for (size_t i = 0; i < rules->conf->sasl_count; i++)
+		wanted |= rules->conf->sasls[i].pass_through;
+	known = wanted == 0 || rules_engine(rules) == NULL ||
+	    rules_wait_ready(rules, ms);
+	gate_rules_unref(gate, rules);
+	return known;
+}
+
 void
 auth_set_engine(struct gate *gate, const struct auth_engine *engine)
 {

@@ -95,4 +95,9 @@ struct auth_engine {
 };
 void auth_set_engine(struct gate *gate, const struct auth_engine *engine);
 
+/* MTAs go by the first offer that they hear. Waits until the IMAP servers have
+ * said what there is to be passed through, or ms have passed. True when there
+ * is nothing to wait for any more. */
+bool auth_wait_offers(struct gate *gate, uint64_t ms);
+
 #endif

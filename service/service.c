@@ -26,8 +26,10 @@
 #include "service/pool.h"
 #include "service/saslauthd.h"
 
-#define PEERS_MAX    4096
-#define POOL_STOP_MS 200
+#define PEERS_MAX      4096
+#define OFFERS_MS      3000 /* well within the ten seconds of Postfix */
+#define OFFERS_STEP_MS 100
+#define POOL_STOP_MS   200
 
 struct service {
 	struct house house;
@@ -38,6 +40,7 @@ struct service {
 	struct event *end;
 	int end_fd;
 	bool started;
+	atomic_bool stopping;
 	pthread_t thread;
 };
 
@@ -180,12 +183,24 @@ on_end(evutil_socket_t fd, short what, void *arg)
 	(void)event_base_loopbreak(arg);
 }
 
+/* The sockets listen meanwhile, so whoever comes waits in their queue. */
+static void
+wait_for_offers(const struct service *s)
+{
+	for (int i = 0; i < OFFERS_MS / OFFERS_STEP_MS; i++) {
+		if (atomic_load(&s->stopping) ||
+		    auth_wait_offers(s->house.gate, OFFERS_STEP_MS))
+			return;
+	}
+}
+
 static void *
 run(void *arg)
 {
 	struct service *s = arg;
 	struct peer *p;
 
+	wait_for_offers(s);
 	handover_enter(s->house.handover);
 	(void)event_base_dispatch(s->house.base);
 	while ((p = TAILQ_FIRST(&s->house.peers)) != NULL)
@@ -257,6 +272,7 @@ stop_thread(struct service *s)
 
 	if (!s->started)
 		return;
+	atomic_store(&s->stopping, true);
 	(void)!write(s->end_fd, &one, sizeof(one));
 	(void)pthread_join(s->thread, NULL);
 }
