@@ -161,13 +161,17 @@ fill_record(const struct session *s, struct record *r, char client[])
 }
 
 static void
-write_record(const struct session *s, struct record *r,
+write_record(const struct session *s, const struct record *known,
     const struct decision *d, const struct answer *answer, const char *id,
     uint64_t begun_us)
 {
 	char reply[sizeof(answer->reply.code) + sizeof(answer->reply.xcode)];
 	char client[NETADDR_TEXT_MAX], line[RECORD_MAX];
 	const struct reason_row *row = reason_row(d->reason);
+	struct record r = { .stage = known->stage,
+		.queue = known->queue,
+		.rcpt = known->rcpt,
+		.recipients = known->recipients };
 	uint64_t now_us = gate_clock_us();
 
 	if (gate_log(s->gate) == NULL)
@@ -175,27 +179,26 @@ write_record(const struct session *s, struct record *r,
 	/* only what the client was refused is ever left out */
 	if (answer->verdict != VERDICT_PERMIT &&
 	    !repeats_allow(gate_repeats(s->gate), &s->peer, d->reason,
-		now_us / 1000, &r->repeated))
+		now_us / 1000, &r.repeated))
 		return;
-	fill_record(s, r, client);
-	r->id = id;
-	r->verdict = verdict_name(d->verdict);
-	r->reason = row->name;
-	r->sender_foreign = d->sender_foreign;
-	r->over_limit = s->tx != NULL && s->tx->account.warned;
+	fill_record(s, &r, client);
+	r.id = id;
+	r.verdict = verdict_name(d->verdict);
+	r.reason = row->name;
+	r.sender_foreign = d->sender_foreign;
+	r.over_limit = s->tx != NULL && s->tx->account.warned;
 	(void)snprintf(reply, sizeof(reply), "%s %s", answer->reply.code,
 	    answer->reply.xcode);
-	r->reply = reply;
-	r->ms = (double)(now_us - begun_us) / 1000;
-	record_format(log_format(gate_log(s->gate)), r, line);
+	r.reply = reply;
+	r.ms = (double)(now_us - begun_us) / 1000;
+	record_format(log_format(gate_log(s->gate)), &r, line);
 	log_line(gate_log(s->gate), LOG_LEVEL_INFO, line);
 }
 
-/* Turns a decision into an answer, and a log line unless r is NULL; r is used
- * up. */
+/* Turns a decision into an answer, and a log line unless r is NULL. */
 static void
-conclude(const struct session *s, const struct decision *d, struct record *r,
-    uint64_t begun_us, struct answer *answer_r)
+conclude(const struct session *s, const struct decision *d,
+    const struct record *r, uint64_t begun_us, struct answer *answer_r)
 {
 	char id[DECISION_ID_LEN + 1];
 
@@ -212,7 +215,7 @@ conclude(const struct session *s, const struct decision *d, struct record *r,
 
 /* A decision that could not even be begun. */
 static void
-conclude_lost(struct session *s, struct record *r, uint64_t begun_us,
+conclude_lost(struct session *s, const struct record *r, uint64_t begun_us,
     struct answer *answer_r)
 {
 	struct decision d = decision_refuse(REASON_INTERNAL_ERROR);
