@@ -460,9 +460,10 @@ session_mail(struct session *s, const struct mail_event *event,
 	}
 	d = judge_mail(s);
 	s->tx->judged = d;
-	conclude(s, &d,
-	    event->rcpt_follows && d.verdict == VERDICT_PERMIT ? NULL : &record,
-	    begun_us, answer_r);
+	if (event->rcpt_follows && d.verdict == VERDICT_PERMIT)
+		conclude(s, &d, NULL, begun_us, answer_r);
+	else
+		conclude(s, &d, &record, begun_us, answer_r);
 }
 
 void
@@ -493,9 +494,10 @@ session_rcpt(struct session *s, const struct rcpt_event *event,
 	classify_recipient(policy, &tx->recipient, told_path(&resolved),
 	    event->resolved_host, &tx->facts);
 	d = judge_rcpt(s, event->refused);
-	conclude(s, &d,
-	    event->refused && d.verdict == VERDICT_PERMIT ? NULL : &record,
-	    begun_us, answer_r);
+	if (event->refused && d.verdict == VERDICT_PERMIT)
+		conclude(s, &d, NULL, begun_us, answer_r);
+	else
+		conclude(s, &d, &record, begun_us, answer_r);
 	if (answer_r->verdict == VERDICT_PERMIT && !event->refused) {
 		tx->passed++;
 		tx->judged = d;
