@@ -64,7 +64,7 @@ def addresses(lab, exim):
             ("c@example.test", "b@localhost", 554)):  # fmt: skip
         got = ask(lab, exim, sender, recipient)
         lab.tap.equal("exim: <%s> to <%s>: %d" % (sender, recipient, want), got.code, want, got)
-    lines = lab.postern.log.find(r'from="<\\"a b\\"@example\.test>".* stage=rcpt verdict=permit')
+    lines = lab.postern.log.wait(r'from="<\\"a b\\"@example\.test>".* stage=rcpt verdict=permit')
     lab.tap.equal("exim: a quoted sender is one in the log", len(lines), 1, lines)
 
 

@@ -38,6 +38,12 @@ def uncommented(fragment):
     return [options for options in found if options]
 
 
+def pids_of(name):
+    """The processes of this name in our world."""
+    return {path.split("/")[2] for path in glob.glob("/proc/[0-9]*/comm")
+            if read(path).rstrip("\n") == name}  # fmt: skip
+
+
 class Postfix:
     """Started by master(8) in the background; the log says LOCAL or RELAYED."""
 
@@ -94,6 +100,12 @@ class Postfix:
         if self.up:
             run("postfix", "stop")
             self.up = False
+
+    def reload(self):
+        """No smtpd is left that knows what was offered before."""
+        old = pids_of("smtpd")
+        run("postfix", "reload")
+        wait_for("the end of the old smtpds", lambda: not old & pids_of("smtpd"))
 
     def destination(self, recipient, seconds=0.0):
         """"LOCAL", "RELAYED", or None when nothing went to this address."""
