@@ -5,25 +5,9 @@
  * protocol. What is read must lie within what came, and nothing that a stranger
  * wrote (behind "resp=") may count as the MTA's word.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "service/authline.h"
 #include "service/mux.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition) \
- ((condition) ? (void)0 : broken(#condition, __LINE__))
-
-static void
-broken(const char *condition, int line)
-{
-	(void)fprintf(stderr, "line %d: broken: %s\n", line, condition);
-	abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 /* How often does the MTA's part of the line, behind word, id and mechanism,
  * have a field that begins so? */
@@ -104,14 +88,11 @@ read_request(const char *request, size_t len)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *copy; /* of its own size, for the sanitizers */
+	char *copy;
 
-	if (size < 1)
+	if (size == 0)
 		return 0;
-	copy = malloc(size);
-	if (copy == NULL)
-		return 0;
-	memcpy(copy, data, size);
+	copy = fuzz_copy(data, size);
 	if (*copy == 'm')
 		read_request(copy + 1, size - 1);
 	else

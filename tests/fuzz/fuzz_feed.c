@@ -5,24 +5,8 @@
  * anything else a line of a log. Whoever is said to have logged in must be the
  * only one whom the line can mean: one name, one address, each at its place.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "gate/feed.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition) \
- ((condition) ? (void)0 : broken(#condition, __LINE__))
-
-static void
-broken(const char *condition, int line)
-{
-	(void)fprintf(stderr, "line %d: broken: %s\n", line, condition);
-	abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static unsigned int
 count(const char *text, size_t len, const char *word)
@@ -87,11 +71,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
-	/* at its exact length, for the sanitizer's sake */
-	copy = malloc(size);
-	if (copy == NULL)
-		return 0;
-	memcpy(copy, data, size);
+	copy = fuzz_copy(data, size);
 	if (copy[0] == 'e' || copy[0] == 'p')
 		read_report(copy + 1, size - 1, copy[0] == 'p');
 	else

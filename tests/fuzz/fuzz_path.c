@@ -5,25 +5,9 @@
  * 1), so that '0' to '3' do in a corpus; the rest is the path. Anything that
  * breaks a promise of policy/path.h aborts.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "policy/path.h"
 #include "policy/text.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition) \
- ((condition) ? (void)0 : broken(#condition, __LINE__))
-
-static void
-broken(const char *condition, int line)
-{
-	(void)fprintf(stderr, "line %d: broken: %s\n", line, condition);
-	abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 /* The canonical domain is a fixed point, in ASCII, of the same kind. */
 static void
@@ -132,10 +116,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	command = (data[0] & 1) != 0 ? PATH_OF_RCPT : PATH_OF_MAIL;
 	smtputf8 = (data[0] & 2) != 0;
 	len = size - 1;
-	raw = malloc(len > 0 ? len : 1); /* at exact length */
-	if (raw == NULL)
-		return 0;
-	memcpy(raw, data + 1, len);
+	raw = fuzz_copy(data + 1, len);
 
 	path_parse(command, raw, len, smtputf8, &path);
 	check_path(&path);

@@ -4,25 +4,9 @@
  * one of paths. What is read must lie within what came, each attribute must be
  * there just once, and an address must not turn into another one.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "policy/path.h"
 #include "service/request.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition) \
- ((condition) ? (void)0 : broken(#condition, __LINE__))
-
-static void
-broken(const char *condition, int line)
-{
-	(void)fprintf(stderr, "line %d: broken: %s\n", line, condition);
-	abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 /* How many lines of the request begin so? */
 static unsigned int
@@ -88,12 +72,9 @@ check_address(const char *address)
 static void
 read_request(const char *data, size_t len)
 {
-	char *text = malloc(len);
+	char *text = fuzz_copy(data, len);
 	struct request r;
 
-	if (text == NULL)
-		abort();
-	memcpy(text, data, len);
 	if (request_parse(text, len, &r) == NULL) {
 		REQUIRE(r.stage != REQUEST_AT_UNKNOWN);
 		REQUIRE(memchr(data, '\0', len) == NULL);

@@ -5,35 +5,10 @@
  * What was understood is spelled out again and has to be the input; anything
  * else that breaks a promise of policy/sasl.h aborts.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 
 #include "policy/sasl.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition) \
- ((condition) ? (void)0 : broken(#condition, __LINE__))
-
-static void
-broken(const char *condition, int line)
-{
-	(void)fprintf(stderr, "line %d: broken: %s\n", line, condition);
-	abort();
-}
-
-static char *
-room(size_t size)
-{
-	char *text = malloc(size > 0 ? size : 1); /* at exact length */
-
-	if (text == NULL)
-		exit(0);
-	return text;
-}
+#include "tests/fuzz/fuzz.h"
 
 /* Bit by bit, unlike what it checks. text_r has room for 4 octets per 3. */
 static size_t
@@ -64,10 +39,10 @@ static void
 check_base64(const char *text, size_t len)
 {
 	size_t got_len, text_len;
-	char *got = room(len), *spelled;
+	char *got = fuzz_room(len), *spelled;
 
 	if (sasl_base64_decode(text, len, got, len, &got_len) == 0) {
-		spelled = room((got_len + 2) / 3 * 4);
+		spelled = fuzz_room((got_len + 2) / 3 * 4);
 		text_len = encode(got, got_len, spelled);
 		if (len == 1)
 			REQUIRE(*text == '=' && got_len == 0);
@@ -87,7 +62,7 @@ static void
 check_spelling(const char *octets, size_t len)
 {
 	size_t got_len, text_len;
-	char *text = room((len + 2) / 3 * 4), *got = room(len);
+	char *text = fuzz_room((len + 2) / 3 * 4), *got = fuzz_room(len);
 
 	text_len = encode(octets, len, text);
 	REQUIRE(sasl_base64_decode(text, text_len, got, len, &got_len) == 0);
@@ -241,7 +216,7 @@ check_identity(enum sasl_mechanism mechanism, const char *message, size_t len)
 static void
 check_text(enum sasl_mechanism mechanism, const char *message, size_t len)
 {
-	char *text = room(len + 1);
+	char *text = fuzz_room(len + 1);
 
 	memcpy(text, message, len);
 	text[len] = '\0';
@@ -263,8 +238,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	mechanism = (enum sasl_mechanism)(data[0] % SASL_MECHANISM_COUNT);
 	size--;
-	message = room(size);
-	memcpy(message, data + 1, size);
+	message = fuzz_copy(data + 1, size);
 	if (mechanism == SASL_NONE) {
 		check_base64(message, size);
 		check_spelling(message, size);
