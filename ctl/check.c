@@ -11,6 +11,7 @@
 
 #include "conf/pidfile.h"
 #include "ctl/ctl.h"
+#include "store/store.h"
 
 struct conf *
 ctl_load(const char *file, size_t *warnings_r)
@@ -35,11 +36,25 @@ refuse_arguments(const char *command, int argc)
 	return -1;
 }
 
+/* Only the store understands the whole of its URL, and says so at the start. */
+static int
+check_store(const struct conf *conf)
+{
+	struct err e;
+
+	if (!conf_needs_store(conf) ||
+	    store_check_url(conf->store_url, &e) == 0)
+		return CTL_GOOD;
+	(void)fprintf(stderr, "%s: error: store.url: %s\n", conf->file, e.text);
+	return CTL_CONFIG;
+}
+
 int
 ctl_check(const char *file, int argc, char **argv)
 {
 	struct conf *conf;
 	size_t warnings;
+	int rc;
 
 	(void)argv;
 	if (refuse_arguments("check", argc) != 0)
@@ -47,10 +62,12 @@ ctl_check(const char *file, int argc, char **argv)
 	conf = ctl_load(file, &warnings);
 	if (conf == NULL)
 		return CTL_CONFIG;
-	(void)printf("%s: good, %zu warning%s\n", file, warnings,
-	    warnings == 1 ? "" : "s");
+	rc = check_store(conf);
+	if (rc == CTL_GOOD)
+		(void)printf("%s: good, %zu warning%s\n", file, warnings,
+		    warnings == 1 ? "" : "s");
 	conf_free(&conf);
-	return CTL_GOOD;
+	return rc;
 }
 
 /* Whether the daemon liked it stands in its log. */

@@ -208,6 +208,8 @@ say_login(const struct session *session, const struct oracle *oracle,
 	if (f->zone != ZONE_INTERNAL)
 		(void)printf("guessing   taken to be within its limits: only "
 			     "the daemon counts\n");
+	(void)printf("limits     taken to be within, and nobody contained "
+		     "(posternctl status)\n");
 	(void)printf("tls        %s\n", tls_words(f));
 	(void)printf("login      %s%s%s%s\n", login_words(f),
 	    f->login == LOGIN_PRESENT ? ": " : "",
