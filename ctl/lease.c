@@ -14,19 +14,17 @@
 #include "ctl/ctl.h"
 #include "ctl/follow.h"
 #include "ctl/stored.h"
+#include "ctl/whom.h"
 #include "gate/feed.h"
 #include "gate/lease.h"
 #include "gate/rules.h"
-#include "policy/login.h"
-#include "policy/netaddr.h"
 #include "store/store.h"
 
 enum verb { VERB_NONE, VERB_LIST, VERB_ADD, VERB_DEL, VERB_FOLLOW };
 
 struct request {
 	enum verb verb;
-	const char *user;
-	const char *addr;
+	struct whom whom;
 	const char *path;
 };
 
@@ -49,23 +47,6 @@ verb_of(const char *word)
 }
 
 static int
-parse_options(int argc, char **argv, struct request *r)
-{
-	for (int i = 0; i < argc; i += 2) {
-		const char **value = NULL;
-
-		if (strcmp(argv[i], "--user") == 0)
-			value = &r->user;
-		else if (strcmp(argv[i], "--addr") == 0)
-			value = &r->addr;
-		if (value == NULL || *value != NULL || i + 1 == argc)
-			return -1;
-		*value = argv[i + 1];
-	}
-	return r->addr == NULL ? -1 : 0;
-}
-
-static int
 parse(int argc, char **argv, struct request *r)
 {
 	r->verb = argc > 0 ? verb_of(argv[0]) : VERB_NONE;
@@ -76,11 +57,11 @@ parse(int argc, char **argv, struct request *r)
 		r->path = argc == 2 ? argv[1] : NULL;
 		return argc == 2 ? 0 : -1;
 	case VERB_ADD:
-		if (parse_options(argc - 1, argv + 1, r) != 0)
-			return -1;
-		return r->user == NULL ? -1 : 0;
 	case VERB_DEL:
-		return parse_options(argc - 1, argv + 1, r);
+		if (whom_parse(argc - 1, argv + 1, &r->whom) != 0 ||
+		    r->whom.addr == NULL)
+			return -1;
+		return r->verb == VERB_ADD && r->whom.user == NULL ? -1 : 0;
 	case VERB_NONE:
 		break;
 	}
@@ -116,11 +97,12 @@ list(const struct work *w, struct err *e)
 static int
 add(const struct work *w, struct err *e)
 {
+	const struct whom *whom = &w->request->whom;
 	const struct lease_login login = {
-		.user = w->request->user,
-		.user_len = strlen(w->request->user),
-		.addr = w->request->addr,
-		.addr_len = strlen(w->request->addr),
+		.user = whom->user,
+		.user_len = strlen(whom->user),
+		.addr = whom->addr,
+		.addr_len = strlen(whom->addr),
 		.source = "ctl",
 	};
 	struct store_lease lease;
@@ -137,27 +119,22 @@ add(const struct work *w, struct err *e)
 static int
 del(const struct work *w, struct err *e)
 {
-	const struct request *r = w->request;
+	const struct whom *whom = &w->request->whom;
 	struct netaddr addr;
 	struct login login;
 	int count;
 
-	if (netaddr_parse(r->addr, &addr) != 0) {
-		err_set(e, "\"%.80s\" is no address", r->addr);
+	if (whom_addr(whom->addr, &addr, e) != 0 ||
+	    (whom->user != NULL &&
+		whom_login(whom->user, w->rules->conf->policy.realm, &login,
+		    e) != 0))
 		return CTL_USAGE;
-	}
-	if (r->user != NULL &&
-	    login_normalise(r->user, strlen(r->user),
-		w->rules->conf->policy.realm, &login) != 0) {
-		err_set(e, "\"%.255s\" is no login", r->user);
-		return CTL_USAGE;
-	}
 	count = store_lease_del(w->store, &addr,
-	    r->user != NULL ? &login : NULL, e);
+	    whom->user != NULL ? &login : NULL, e);
 	if (count < 0)
 		return CTL_FINDING;
 	(void)printf("%d lease%s at %s deleted\n", count, count == 1 ? "" : "s",
-	    r->addr);
+	    whom->addr);
 	return count > 0 ? CTL_GOOD : CTL_FINDING;
 }
 
@@ -193,6 +170,11 @@ note_if_missing(const char *path)
 static int
 follow_log(struct work *w, struct err *e)
 {
+	/* it would read for ever, and nobody would know why nothing comes */
+	if (w->rules->conf->policy.switches.leases != LEASES_ON) {
+		err_set(e, "leases are off (leases.enabled)");
+		return CTL_FINDING;
+	}
 	note_if_missing(w->request->path);
 	if (follow(w->request->path, take_line, w) == 0)
 		return CTL_GOOD;
@@ -228,9 +210,7 @@ work(const struct rules *rules, const struct request *r)
 	w.store = stored_open(rules->conf, &e);
 	if (w.store != NULL)
 		rc = do_request(&w, &e);
-	store_close(&w.store);
-	if (e.text[0] != '\0')
-		(void)fprintf(stderr, "posternctl: %s\n", e.text);
+	stored_close(&w.store, &e);
 	return rc;
 }
 

@@ -11,11 +11,11 @@
 
 #include "ctl/ctl.h"
 #include "ctl/stored.h"
+#include "ctl/whom.h"
 #include "gate/contain.h"
 #include "gate/limits.h"
 #include "gate/rules.h"
 #include "gate/sentinel.h"
-#include "policy/login.h"
 #include "store/store.h"
 
 static int
@@ -76,11 +76,8 @@ release(const struct rules *rules, struct store *store, const char *name,
 		return rc > 0 ? CTL_GOOD : CTL_FINDING;
 	}
 	/* as status shows it, or as people write it */
-	if (login_normalise(name, strlen(name), rules->conf->policy.realm,
-		&login) != 0) {
-		err_set(e, "\"%.255s\" is no login", name);
+	if (whom_login(name, rules->conf->policy.realm, &login, e) != 0)
 		return CTL_USAGE;
-	}
 	rc = contain_release(store, &login, stored_now_ms(), e);
 	limits_payer(rules, &login, &payer);
 	if (rc == 0 && strcmp(payer.text, login.text) != 0)
@@ -92,7 +89,7 @@ release(const struct rules *rules, struct store *store, const char *name,
 	return rc > 0 ? CTL_GOOD : CTL_FINDING;
 }
 
-/* name: of the login to be released, or NULL to show. */
+/* name: the login or address to be released, or NULL to show. */
 static int
 work(const char *file, const char *name)
 {
@@ -110,10 +107,8 @@ work(const char *file, const char *name)
 	if (store != NULL)
 		rc = name != NULL ? release(rules, store, name, &e)
 				  : show(rules, store, &e);
-	store_close(&store);
+	stored_close(&store, &e);
 	rules_free(&rules);
-	if (e.text[0] != '\0')
-		(void)fprintf(stderr, "posternctl: %s\n", e.text);
 	return rc;
 }
 
@@ -132,6 +127,6 @@ ctl_release(const char *file, int argc, char **argv)
 {
 	if (argc == 1)
 		return work(file, argv[0]);
-	(void)fprintf(stderr, "posternctl: release LOGIN\n");
+	(void)fprintf(stderr, "posternctl: release LOGIN or release ADDRESS\n");
 	return CTL_USAGE;
 }

@@ -4,20 +4,19 @@
  * works in the store beside the daemon, as the store's owner: a file that root
  * made would be closed to the daemon.
  */
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "ctl/ctl.h"
 #include "ctl/stored.h"
-#include "policy/login.h"
-#include "policy/netaddr.h"
+#include "ctl/whom.h"
 #include "store/store.h"
 
 struct request {
 	bool list;
-	const char *user;
-	const char *addr;
+	struct whom whom;
 	struct login login;
 	struct netaddr from;
 };
@@ -31,56 +30,42 @@ parse(int argc, char **argv, struct request *r)
 	}
 	if (argc < 1 || strcmp(argv[0], "del") != 0)
 		return -1;
-	for (int i = 1; i < argc; i += 2) {
-		const char **value = NULL;
-
-		if (strcmp(argv[i], "--user") == 0)
-			value = &r->user;
-		else if (strcmp(argv[i], "--addr") == 0)
-			value = &r->addr;
-		if (value == NULL || *value != NULL || i + 1 == argc)
-			return -1;
-		*value = argv[i + 1];
-	}
-	return r->user == NULL ? -1 : 0;
+	if (whom_parse(argc - 1, argv + 1, &r->whom) != 0)
+		return -1;
+	return r->whom.user == NULL ? -1 : 0;
 }
 
-/* The login and address, as the daemon would write them. */
 static int
 normalise(struct request *r, const char *realm)
 {
-	if (login_normalise(r->user, strlen(r->user), realm, &r->login) != 0) {
-		(void)fprintf(stderr, "posternctl: \"%.255s\" is no login\n",
-		    r->user);
-		return -1;
-	}
+	const char *addr = r->whom.addr;
+	struct err e;
+
 	/* "-" is what list shows for a proof that holds from anywhere */
-	if (r->addr == NULL || strcmp(r->addr, "-") == 0 ||
-	    netaddr_parse(r->addr, &r->from) == 0)
+	if (whom_login(r->whom.user, realm, &r->login, &e) == 0 &&
+	    (addr == NULL || strcmp(addr, "-") == 0 ||
+		whom_addr(addr, &r->from, &e) == 0))
 		return 0;
-	(void)fprintf(stderr, "posternctl: \"%.80s\" is no address\n", r->addr);
+	(void)fprintf(stderr, "posternctl: %s\n", e.text);
 	return -1;
 }
 
 static int
 print_proof(void *arg, const struct store_proof *proof)
 {
-	const struct timespec *now = arg;
-	long long now_ms =
-	    (long long)now->tv_sec * 1000 + now->tv_nsec / 1000000;
+	const uint64_t *now = arg;
 	char addr[NETADDR_TEXT_MAX];
 
 	netaddr_format(&proof->addr, addr);
-	return printf("%s\t%s\t%lld\n", proof->login.text, addr,
-		   (now_ms - (long long)proof->time_ms) / 1000) < 0;
+	return printf("%s\t%s\t%jd\n", proof->login.text, addr,
+		   ((intmax_t)*now - (intmax_t)proof->time_ms) / 1000) < 0;
 }
 
 static int
 list(struct store *store, struct err *e)
 {
-	struct timespec now;
+	uint64_t now = stored_now_ms();
 
-	(void)clock_gettime(CLOCK_REALTIME, &now);
 	if (store_proof_list(store, print_proof, &now, e) != 0)
 		return CTL_FINDING;
 	if (fflush(stdout) != 0 || ferror(stdout)) {
@@ -94,7 +79,7 @@ static int
 forget(struct store *store, const struct request *r, struct err *e)
 {
 	int count = store_proof_forget(store, &r->login,
-	    r->addr != NULL ? &r->from : NULL, e);
+	    r->whom.addr != NULL ? &r->from : NULL, e);
 
 	if (count < 0)
 		return CTL_FINDING;
@@ -112,16 +97,14 @@ work(const struct conf *conf, const struct request *r)
 
 	if (store != NULL)
 		rc = r->list ? list(store, &e) : forget(store, r, &e);
-	store_close(&store);
-	if (e.text[0] != '\0')
-		(void)fprintf(stderr, "posternctl: %s\n", e.text);
+	stored_close(&store, &e);
 	return rc;
 }
 
 int
 ctl_proof(const char *file, int argc, char **argv)
 {
-	struct request r = { .user = NULL };
+	struct request r = { .list = false };
 	struct conf *conf;
 	int rc = CTL_USAGE;
 

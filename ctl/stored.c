@@ -4,10 +4,19 @@
  */
 #include "ctl/stored.h"
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "store/place.h"
+
+/* The store's latest complaint, from whatever thread. */
+static struct {
+	pthread_mutex_t lock;
+	char text[1024];
+} complaint = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void
 complain(void *arg, enum store_level level, const char *text)
@@ -15,6 +24,21 @@ complain(void *arg, enum store_level level, const char *text)
 	(void)arg;
 	(void)fprintf(stderr, "posternctl: %s%s\n",
 	    level == STORE_INFO ? "" : "warning: ", text);
+	(void)pthread_mutex_lock(&complaint.lock);
+	(void)snprintf(complaint.text, sizeof(complaint.text), "%s", text);
+	(void)pthread_mutex_unlock(&complaint.lock);
+}
+
+/* A complaint says what came of it, too, and so is the longer one. */
+static bool
+was_complained_of(const struct err *e)
+{
+	bool was;
+
+	(void)pthread_mutex_lock(&complaint.lock);
+	was = strncmp(complaint.text, e->text, strlen(e->text)) == 0;
+	(void)pthread_mutex_unlock(&complaint.lock);
+	return was;
 }
 
 struct store *
@@ -31,6 +55,14 @@ stored_open(const struct conf *conf, struct err *e)
 	if (place_take_owner(&options, e) != 0)
 		return NULL;
 	return store_open(&options, e);
+}
+
+void
+stored_close(struct store **store, const struct err *e)
+{
+	store_close(store);
+	if (e->text[0] != '\0' && !was_complained_of(e))
+		(void)fprintf(stderr, "posternctl: %s\n", e->text);
 }
 
 uint64_t
