@@ -19,9 +19,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "conf/load.h"
 #include "gate/auth.h"
 #include "gate/session.h"
+#include "tests/lib/site.h"
 
 static const char site[] =
     "internal = {\"10.0.0.0/8\"}\n"
@@ -169,19 +169,11 @@ static struct {
 static struct conf *
 conf_of(const char *site_text)
 {
-	static const struct conf_env env = { .host = NULL, .no_files = true };
-	struct conf_report report = { 0 };
 	char text[4096];
-	struct conf *conf;
 
 	(void)snprintf(text, sizeof(text), "state_dir = \"%s\"\n%s", house.dir,
 	    site_text);
-	conf = conf_load_text("t", text, strlen(text), &env, &report);
-	for (size_t i = 0; conf == NULL && i < report.count; i++)
-		print_error("%s\n", report.lines[i]);
-	conf_report_clear(&report);
-	assert_non_null(conf);
-	return conf;
+	return site_conf(text);
 }
 
 static void

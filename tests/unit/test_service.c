@@ -21,9 +21,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "conf/load.h"
 #include "gate/auth.h"
 #include "service/service.h"
+#include "tests/lib/site.h"
 
 #define DEADLINE_MS 20000
 #define RELAYS      32
@@ -223,8 +223,6 @@ static struct {
 static int
 open_house(void **state)
 {
-	static const struct conf_env env = { .host = NULL, .no_files = true };
-	struct conf_report report = { 0 };
 	char text[4096];
 	struct conf *conf;
 	struct err e = { "" };
@@ -236,11 +234,7 @@ open_house(void **state)
 	    "/tmp/test_service.XXXXXX");
 	assert_non_null(mkdtemp(house.dir));
 	(void)snprintf(text, sizeof(text), site, house.dir);
-	conf = conf_load_text("t", text, strlen(text), &env, &report);
-	for (size_t i = 0; conf == NULL && i < report.count; i++)
-		print_error("%s\n", report.lines[i]);
-	conf_report_clear(&report);
-	assert_non_null(conf);
+	conf = site_conf(text);
 	house.log = log_new(LOG_TARGET_STDERR, LOG_FORMAT_TEXT);
 	assert_non_null(house.log);
 	log_set_level(house.log, LOG_LEVEL_ALARM);
