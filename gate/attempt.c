@@ -59,6 +59,26 @@ may_be_in_clear(const struct attempt *attempt)
 }
 
 bool
+attempt_would_count(const struct rules *rules, enum sasl_mechanism mechanism)
+{
+	struct facts facts = { .login = LOGIN_ABSENT };
+	struct login nobody;
+
+	classify_login(&rules->conf->policy, sasl_name(mechanism), NULL, 0,
+	    &nobody, &facts);
+	return facts.login == LOGIN_MALFORMED; /* for want of a name alone */
+}
+
+/* saslauthd is not told which mechanism it is: there MAIL is the first to know.
+ */
+static bool
+may_count(const struct attempt *attempt)
+{
+	return attempt->sasl->protocol == SASL_PROTOCOL_SASLAUTHD ||
+	    attempt_would_count(attempt->rules, attempt->mechanism);
+}
+
+bool
 attempt_may_begin(const struct attempt *attempt, bool offered,
     enum reason *reason_r)
 {
@@ -66,7 +86,7 @@ attempt_may_begin(const struct attempt *attempt, bool offered,
 		*reason_r = REASON_INTERNAL_ERROR;
 		return false;
 	}
-	if (!offered) {
+	if (!offered || !may_count(attempt)) {
 		*reason_r = REASON_MECHANISM_NOT_ACCEPTED;
 		return false;
 	}

@@ -27,6 +27,10 @@ struct attempt {
 void attempt_begin(struct attempt *attempt, struct gate *gate,
     const struct auth_client *client);
 
+/* Is a login with this mechanism one at MAIL? */
+bool attempt_would_count(const struct rules *rules,
+    enum sasl_mechanism mechanism);
+
 /* May this mechanism be tried at all, and over this connection? False, and why
  * not (an error of ours is REASON_INTERNAL_ERROR). */
 bool attempt_may_begin(const struct attempt *attempt, bool offered,

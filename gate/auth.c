@@ -103,22 +103,32 @@ auth_malformed(struct gate *gate, const struct auth_client *client,
 	done(arg, &answer);
 }
 
+/* Passwords always are; the rest as long as IMAP has it, too. */
+static bool
+is_served(const struct gate *gate, struct rules *rules,
+    const struct conf_sasl *sasl, enum sasl_mechanism mechanism)
+{
+	struct identity_engine *engine = rules_engine(rules);
+
+	if (!sasl_is_relayed(mechanism))
+		return mechanism != SASL_NONE;
+	return (sasl->pass_through & SASL_BIT(mechanism)) != 0 &&
+	    (engine != NULL || gate_auth_engine(gate) != NULL) &&
+	    attempt_engine(gate)->offers(engine, mechanism);
+}
+
 unsigned int
 auth_offers(struct gate *gate, const char *service)
 {
 	struct rules *rules = gate_rules_ref(gate);
 	const struct conf_sasl *sasl = rules_sasl(rules, service);
-	struct identity_engine *engine = rules_engine(rules);
 	unsigned int offers = 0;
 
-	if (sasl != NULL)
-		offers = SASL_BIT(SASL_PLAIN) | SASL_BIT(SASL_LOGIN);
 	for (int i = 0; sasl != NULL && i < (int)SASL_MECHANISM_COUNT; i++) {
 		enum sasl_mechanism mechanism = (enum sasl_mechanism)i;
 
-		if ((sasl->pass_through & SASL_BIT(mechanism)) != 0 &&
-		    (engine != NULL || gate_auth_engine(gate) != NULL) &&
-		    attempt_engine(gate)->offers(engine, mechanism))
+		if (attempt_would_count(rules, mechanism) &&
+		    is_served(gate, rules, sasl, mechanism))
 			offers |= SASL_BIT(mechanism);
 	}
 	gate_rules_unref(gate, rules);

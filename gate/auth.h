@@ -73,8 +73,8 @@ void auth_relay_respond(struct auth_relay *relay, const char *message,
  * above. */
 void auth_relay_cancel(struct auth_relay *relay);
 
-/* What this sasl section offers to the MTA's clients now: SASL_BIT()s. Any
- * thread. */
+/* What this sasl section offers to the MTA's clients now: SASL_BIT()s, of what
+ * MAIL takes for a login. Any thread. */
 unsigned int auth_offers(struct gate *gate, const char *service);
 
 /* identity/'s part, which tests replace as a whole; before the first attempt.

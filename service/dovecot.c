@@ -73,7 +73,7 @@ greet(struct peer *p)
 	unsigned int offers = auth_offers(peer_gate(p), peer_title(p));
 
 	if (offers == 0) {
-		peer_cut(p);
+		peer_protocol_error(p, "there is no mechanism to offer");
 		return;
 	}
 	say(p, "VERSION\t1\t2\n");
