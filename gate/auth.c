@@ -136,7 +136,7 @@ auth_offers(struct gate *gate, const char *service)
 }
 
 bool
-auth_wait_offers(struct gate *gate, uint64_t ms)
+auth_offers_are_known(struct gate *gate)
 {
 	struct rules *rules = gate_rules_ref(gate);
 	unsigned int wanted = 0;
@@ -145,7 +145,7 @@ auth_wait_offers(struct gate *gate, uint64_t ms)
 	for (size_t i = 0; i < rules->conf->sasl_count; i++)
 		wanted |= rules->conf->sasls[i].pass_through;
 	known = wanted == 0 || rules_engine(rules) == NULL ||
-	    rules_wait_ready(rules, ms);
+	    rules_wait_ready(rules, 0);
 	gate_rules_unref(gate, rules);
 	return known;
 }

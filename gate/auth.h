@@ -95,9 +95,8 @@ struct auth_engine {
 };
 void auth_set_engine(struct gate *gate, const struct auth_engine *engine);
 
-/* MTAs go by the first offer that they hear. Waits until the IMAP servers have
- * said what there is to be passed through, or ms have passed. True when there
- * is nothing to wait for any more. */
-bool auth_wait_offers(struct gate *gate, uint64_t ms);
+/* Have all IMAP servers said what there is to be passed through, if anything
+ * is? */
+bool auth_offers_are_known(struct gate *gate);
 
 #endif

@@ -16,6 +16,7 @@
 #include <event2/event.h>
 
 #include "gate/log.h"
+#include "service/listen.h"
 
 #define AT_ONCE             64 /* let in, before others have their turn */
 #define REST_MS             100L
@@ -81,11 +82,9 @@ door_complain(struct door *d, const char *what, const char *why)
 static void
 on_rested(evutil_socket_t fd, short what, void *arg)
 {
-	struct door *d = arg;
-
 	(void)fd;
 	(void)what;
-	(void)event_add(d->accept, NULL);
+	door_let_in(arg);
 }
 
 /* Nothing can be let in for want of descriptors or memory. */
@@ -126,9 +125,9 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 			(void)close(peer);
 			continue;
 		}
-		/* EOPNOTSUPP for a UNIX socket */
-		(void)setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &on,
-		    sizeof(on));
+		if (listen_unix_path(d->address) == NULL)
+			(void)setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &on,
+			    sizeof(on));
 		if (peer_new(d, d->protocol, peer) != 0)
 			break;
 	}
@@ -142,9 +141,13 @@ door_open(struct door *d)
 
 	d->accept = event_new(base, d->fd, EV_READ | EV_PERSIST, on_accept, d);
 	d->rest = evtimer_new(base, on_rested, d);
-	if (d->accept == NULL || d->rest == NULL)
-		return -1;
-	return event_add(d->accept, NULL);
+	return d->accept == NULL || d->rest == NULL ? -1 : 0;
+}
+
+void
+door_let_in(struct door *d)
+{
+	(void)event_add(d->accept, NULL);
 }
 
 void

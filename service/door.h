@@ -40,8 +40,10 @@ struct door {
 	unsigned int complaints;
 };
 
-/* Begins to let peers in. -1: no memory. */
+/* -1: no memory. */
 int door_open(struct door *door);
+/* Begins to let peers in. */
+void door_let_in(struct door *door);
 void door_close(struct door *door);
 /* Logs what was done and why, both fixed texts; a few times a minute. */
 void door_complain(struct door *door, const char *what, const char *why);

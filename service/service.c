@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -18,6 +17,7 @@
 
 #include <event2/event.h>
 
+#include "gate/auth.h"
 #include "service/delegation.h"
 #include "service/door.h"
 #include "service/dovecot.h"
@@ -26,10 +26,10 @@
 #include "service/pool.h"
 #include "service/saslauthd.h"
 
-#define PEERS_MAX      4096
-#define OFFERS_MS      3000 /* well within the ten seconds of Postfix */
-#define OFFERS_STEP_MS 100
-#define POOL_STOP_MS   200
+#define PEERS_MAX    4096
+#define LOOK_MS      100
+#define LOOKS        30 /* well within the ten seconds of Postfix */
+#define POOL_STOP_MS 200
 
 struct service {
 	struct house house;
@@ -38,9 +38,10 @@ struct service {
 	struct http *http; /* NULL: no section */
 	struct event *wake;
 	struct event *end;
+	struct event *look;
+	unsigned int looks; /* for what there is to be offered */
 	int end_fd;
 	bool started;
-	atomic_bool stopping;
 	pthread_t thread;
 };
 
@@ -183,14 +184,27 @@ on_end(evutil_socket_t fd, short what, void *arg)
 	(void)event_base_loopbreak(arg);
 }
 
-/* The sockets listen meanwhile, so whoever comes waits in their queue. */
-static void
-wait_for_offers(const struct service *s)
+/* MTAs go by the first offer that they hear, so whoever comes early waits in
+ * the queue of the socket. */
+static bool
+has_to_wait(const struct door *d)
 {
-	for (int i = 0; i < OFFERS_MS / OFFERS_STEP_MS; i++) {
-		if (atomic_load(&s->stopping) ||
-		    auth_wait_offers(s->house.gate, OFFERS_STEP_MS))
-			return;
+	return d->protocol == &dovecot_protocol;
+}
+
+static void
+on_look(evutil_socket_t fd, short what, void *arg)
+{
+	struct service *s = arg;
+
+	(void)fd;
+	(void)what;
+	if (!auth_offers_are_known(s->house.gate) && ++s->looks < LOOKS)
+		return;
+	(void)event_del(s->look);
+	for (size_t i = 0; i < s->door_count; i++) {
+		if (has_to_wait(&s->doors[i]))
+			door_let_in(&s->doors[i]);
 	}
 }
 
@@ -200,7 +214,6 @@ run(void *arg)
 	struct service *s = arg;
 	struct peer *p;
 
-	wait_for_offers(s);
 	handover_enter(s->house.handover);
 	(void)event_base_dispatch(s->house.base);
 	while ((p = TAILQ_FIRST(&s->house.peers)) != NULL)
@@ -220,6 +233,22 @@ peer_limit(void)
 	return (size_t)limit.rlim_cur / 2;
 }
 
+/* -1: no memory. */
+static int
+open_for_peers(struct service *s)
+{
+	static const struct timeval soon = { 0, LOOK_MS * 1000L };
+
+	for (size_t i = 0; i < s->door_count; i++) {
+		if (door_open(&s->doors[i]) != 0)
+			return -1;
+		if (!has_to_wait(&s->doors[i]))
+			door_let_in(&s->doors[i]);
+	}
+	event_active(s->look, EV_TIMEOUT, 0);
+	return event_add(s->look, &soon);
+}
+
 static int
 make_loop(struct service *s)
 {
@@ -234,13 +263,11 @@ make_loop(struct service *s)
 	s->wake = event_new(h->base, handover_fd(h->handover),
 	    EV_READ | EV_PERSIST, on_wake, h->handover);
 	s->end = event_new(h->base, s->end_fd, EV_READ, on_end, h->base);
-	if (s->wake == NULL || s->end == NULL ||
-	    event_add(s->wake, NULL) != 0 || event_add(s->end, NULL) != 0)
+	s->look = event_new(h->base, -1, EV_PERSIST, on_look, s);
+	if (s->wake == NULL || s->end == NULL || s->look == NULL ||
+	    event_add(s->wake, NULL) != 0 || event_add(s->end, NULL) != 0 ||
+	    open_for_peers(s) != 0)
 		return -1;
-	for (size_t i = 0; i < s->door_count; i++) {
-		if (door_open(&s->doors[i]) != 0)
-			return -1;
-	}
 	if (s->http != NULL && http_start(s->http, h->base, h->gate) != 0)
 		return -1;
 	return 0;
@@ -272,7 +299,6 @@ stop_thread(struct service *s)
 
 	if (!s->started)
 		return;
-	atomic_store(&s->stopping, true);
 	(void)!write(s->end_fd, &one, sizeof(one));
 	(void)pthread_join(s->thread, NULL);
 }
@@ -298,6 +324,8 @@ service_stop(struct service **service)
 		event_free(s->wake);
 	if (s->end != NULL)
 		event_free(s->end);
+	if (s->look != NULL)
+		event_free(s->look);
 	handover_close(&s->house.handover);
 	if (s->end_fd >= 0)
 		(void)close(s->end_fd);
