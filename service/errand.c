@@ -126,6 +126,7 @@ judge(struct gate *gate, const struct request *r, struct answer *answer_r)
 		errand_lost(gate, answer_r);
 		return;
 	}
+	session_helo(session, r->values[REQUEST_HELO_NAME]);
 	counts = (rcpt || is_mail_itself(r)) && this_door_counts(gate);
 	if (judge_mail(session, r, rcpt, counts, answer_r) && rcpt)
 		judge_rcpt(session, r, answer_r);

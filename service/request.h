@@ -14,6 +14,7 @@
 	X(REQUEST,             "request") \
 	X(PROTOCOL_STATE,      "protocol_state") \
 	X(CLIENT_ADDRESS,      "client_address") \
+	X(HELO_NAME,           "helo_name") \
 	X(POLICY_CONTEXT,      "policy_context") \
 	X(QUEUE_ID,            "queue_id") \
 	X(SENDER,              "sender") \
