@@ -15,6 +15,8 @@
 /* No callback waits for longer, and who does, does not wait again until there
  * was an answer. */
 #define REDIS_WAIT_MS 50
+/* ... but for people, and lists. */
+#define REDIS_PATIENCE_MS 5000
 
 /* What is known to the server by a hash once it has seen it. */
 enum redis_script {
@@ -23,7 +25,6 @@ enum redis_script {
 	SCRIPT_TAKE,
 	SCRIPT_GIVE,
 	SCRIPT_DISTINCT,
-
 };
 #define REDIS_SCRIPTS 5
 #define REDIS_SHA_LEN 40
@@ -87,19 +88,25 @@ struct redis {
 	uint64_t pause_ms; /* between attempts */
 };
 
+/* redisscript.c */
 extern const char *const redis_scripts[REDIS_SCRIPTS];
-
-/* redisloop.c */
-int redisloop_start(struct redis *r, struct err *e);
 
 /* redis_open() with callers that wait longer than REDIS_WAIT_MS: for tests, on
  * machines that are too busy for that. */
 struct store *redis_open_patient(const struct store_options *options,
     unsigned int wait_ms, struct err *e);
+
+/* redislist.c: the store's list(). */
+int redislist(struct store *store, const struct record_key *prefix,
+    int (*each)(void *arg, const struct record *record), void *arg,
+    struct err *e);
+
+/* redisloop.c */
+int redisloop_start(struct redis *r, struct err *e);
 /* False: it hangs and has been left behind; nothing of it may be freed. */
 bool redisloop_stop(struct redis *r);
 
-/* A request for these words; NULL: no memory. */
+/* redisqueue.c: a request for these words; NULL: no memory. */
 struct redis_request *redis_request(struct redis *r, int argc,
     const char *const *argv, const size_t *lens);
 /* Takes it. -1: Redis is away, and it is freed. left: nobody will wait. */

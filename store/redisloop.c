@@ -18,168 +18,22 @@
 
 #include <openssl/crypto.h>
 
-#include "store/redis.h"
+#include "store/redisqueue.h"
 
-#define MARGIN_MS     10
-#define CONNECT_MS    1000
-#define PAUSE_LEAST   100
-#define PAUSE_MOST    2000
-#define ALIVE_MS      1000 /* a sign of life is asked for that often */
-#define GIVE_UP_MS    1500 /* without an answer */
-#define STOP_MS       3000
-#define REQUESTS_MOST 20000
-#define READ_SIZE     65536
+#define MARGIN_MS   10
+#define CONNECT_MS  1000
+#define PAUSE_LEAST 100
+#define PAUSE_MOST  2000
+#define ALIVE_MS    1000 /* a sign of life is asked for that often */
+#define GIVE_UP_MS  1500 /* without an answer */
+#define STOP_MS     3000
+#define READ_SIZE   65536
 
 #define AWAY                                                              \
  "%s: away: %s (limits do not bind, leases and proofs are unknown until " \
  "it is back)"
 
 static const char slow_text[] = "it does not answer";
-
-static void
-append(struct redis_queue *queue, struct redis_request *request)
-{
-	if (queue->first == NULL)
-		queue->last = &queue->first;
-	request->next = NULL;
-	*queue->last = request;
-	queue->last = &request->next;
-	queue->count++;
-}
-
-static struct redis_request *
-shift(struct redis_queue *queue)
-{
-	struct redis_request *request = queue->first;
-
-	if (request != NULL) {
-		queue->first = request->next;
-		queue->count--;
-	}
-	return request;
-}
-
-static void
-free_request(struct redis_request *request)
-{
-	if (request->reply != NULL)
-		freeReplyObject(request->reply);
-	(void)pthread_cond_destroy(&request->answered);
-	free(request->command);
-	free(request);
-}
-
-struct redis_request *
-redis_request(struct redis *r, int argc, const char *const *argv,
-    const size_t *lens)
-{
-	struct redis_request *request = calloc(1, sizeof(*request));
-	const char *words[16];
-	int len;
-
-	if (request == NULL)
-		return NULL;
-	for (int i = 0; i < argc; i++)
-		words[i] = argv[i];
-	len = redisFormatCommandArgv(&request->command, argc, words, lens);
-	if (len < 0 || pthread_cond_init(&request->answered, &r->monotonic)) {
-		free(request->command);
-		free(request);
-		return NULL;
-	}
-	request->len = (size_t)len;
-	return request;
-}
-
-static void
-wake(struct redis *r)
-{
-	const uint64_t one = 1;
-
-	r->asleep = false;
-	if (write(r->wake_fd, &one, sizeof(one)) < 0)
-		return; /* it is full of wakings already */
-}
-
-int
-redis_send(struct redis *r, struct redis_request *request, bool left)
-{
-	bool up;
-
-	if (request == NULL)
-		return -1;
-	request->left = left;
-	(void)pthread_mutex_lock(&r->lock);
-	up = r->up && r->waiting.count < REQUESTS_MOST;
-	if (up) {
-		append(&r->waiting, request);
-		if (r->asleep)
-			wake(r);
-	}
-	(void)pthread_mutex_unlock(&r->lock);
-	if (!up)
-		free_request(request);
-	return up ? 0 : -1;
-}
-
-static struct timespec
-monotonic(uint64_t ms)
-{
-	return (struct timespec){ .tv_sec = (time_t)(ms / 1000),
-		.tv_nsec = (long)(ms % 1000) * 1000000 };
-}
-
-redisReply *
-redis_receive(struct redis *r, struct redis_request *request, uint64_t wait_ms)
-{
-	const struct timespec until = monotonic(clock_mono_ms() + wait_ms);
-	redisReply *reply = NULL;
-	int rc = 0;
-	bool done;
-
-	(void)pthread_mutex_lock(&r->lock);
-	while (!request->done && !request->hopeless && rc == 0)
-		rc = pthread_cond_timedwait(&request->answered, &r->lock,
-		    &until);
-	done = request->done;
-	if (done) {
-		reply = request->reply;
-		request->reply = NULL;
-	} else {
-		request->left = true;
-	}
-	(void)pthread_mutex_unlock(&r->lock);
-	if (done)
-		free_request(request);
-	return reply;
-}
-
-static bool
-is_refusal(const redisReply *reply)
-{
-	/* a script that it does not know is asked for in full */
-	return reply->type == REDIS_REPLY_ERROR &&
-	    strncmp(reply->str, "NOSCRIPT", 8) != 0;
-}
-
-/* With the lock held. reply is taken. */
-static void
-settle(struct redis *r, struct redis_request *request, redisReply *reply)
-{
-	if (reply != NULL && is_refusal(reply))
-		err_set(&r->refusal, "%.200s", reply->str);
-	else if (reply != NULL && request->writes)
-		r->accepted = true;
-	request->reply = reply;
-	request->done = true;
-	if (!request->left) {
-		(void)pthread_cond_signal(&request->answered);
-		return;
-	}
-	if (reply == NULL || reply->type == REDIS_REPLY_ERROR)
-		r->lost++;
-	free_request(request);
-}
 
 /* Says so once, and turns all requests away. */
 static void
@@ -200,10 +54,10 @@ go_down(struct redis *r, const char *why)
 		trouble_report(&r->base, &r->away, AWAY, r->base.path, why);
 	(void)pthread_mutex_lock(&r->lock);
 	r->tried = true;
-	while ((request = shift(&r->sent)) != NULL)
-		settle(r, request, NULL);
-	while ((request = shift(&r->waiting)) != NULL)
-		settle(r, request, NULL);
+	while ((request = redisqueue_take(&r->sent)) != NULL)
+		redisqueue_settle(r, request, NULL);
+	while ((request = redisqueue_take(&r->waiting)) != NULL)
+		redisqueue_settle(r, request, NULL);
 	(void)pthread_cond_broadcast(&r->changed);
 	(void)pthread_mutex_unlock(&r->lock);
 }
@@ -404,14 +258,14 @@ take_replies(struct redis *r, struct err *e)
 
 	(void)pthread_mutex_lock(&r->lock);
 	while ((rc = next_reply(r, &reply, e)) == 0 && reply != NULL) {
-		request = shift(&r->sent);
+		request = redisqueue_take(&r->sent);
 		if (request == NULL) {
 			freeReplyObject(reply);
 			err_set(e, "an answer to no question");
 			rc = -1;
 			break;
 		}
-		settle(r, request, reply);
+		redisqueue_settle(r, request, reply);
 		back = r->sent.count == 0;
 	}
 	if (back && !r->up)
@@ -453,10 +307,10 @@ take_requests(struct redis *r, struct err *e)
 	}
 	(void)pthread_mutex_lock(&r->lock);
 	r->asleep = false;
-	while (rc == 0 && (request = shift(&r->waiting)) != NULL) {
+	while (rc == 0 && (request = redisqueue_take(&r->waiting)) != NULL) {
 		rc = add_out(r, request->command, request->len);
 		request->sent_ms = now;
-		append(&r->sent, request);
+		redisqueue_add(&r->sent, request);
 	}
 	(void)pthread_mutex_unlock(&r->lock);
 	if (rc != 0)
@@ -500,8 +354,8 @@ lose_patience(struct redis *r)
 		if (!request->left)
 			(void)pthread_cond_signal(&request->answered);
 	}
-	while ((request = shift(&r->waiting)) != NULL)
-		settle(r, request, NULL);
+	while ((request = redisqueue_take(&r->waiting)) != NULL)
+		redisqueue_settle(r, request, NULL);
 	(void)pthread_mutex_unlock(&r->lock);
 	if (!r->away.on)
 		trouble_report(&r->base, &r->away, AWAY, r->base.path,
@@ -607,7 +461,8 @@ run(void *arg)
 int
 redisloop_start(struct redis *r, struct err *e)
 {
-	const struct timespec until = monotonic(clock_mono_ms() + CONNECT_MS);
+	const struct timespec until =
+	    redisqueue_time(clock_mono_ms() + CONNECT_MS);
 	sigset_t all, before;
 	int rc;
 
@@ -637,14 +492,15 @@ redisloop_start(struct redis *r, struct err *e)
 bool
 redisloop_stop(struct redis *r)
 {
-	const struct timespec until = monotonic(clock_mono_ms() + STOP_MS);
+	const struct timespec until =
+	    redisqueue_time(clock_mono_ms() + STOP_MS);
 	struct redis_request *request;
 	bool stopped;
 	int rc = 0;
 
 	(void)pthread_mutex_lock(&r->lock);
 	r->stop = true;
-	wake(r);
+	redisqueue_wake(r);
 	while (!r->stopped && rc == 0)
 		rc = pthread_cond_timedwait(&r->changed, &r->lock, &until);
 	stopped = r->stopped;
@@ -657,10 +513,10 @@ redisloop_stop(struct redis *r)
 	redislink_close(&r->link);
 	if (r->reader != NULL)
 		redisReaderFree(r->reader);
-	while ((request = shift(&r->sent)) != NULL)
-		free_request(request);
-	while ((request = shift(&r->waiting)) != NULL)
-		free_request(request);
+	while ((request = redisqueue_take(&r->sent)) != NULL)
+		redisqueue_free(request);
+	while ((request = redisqueue_take(&r->waiting)) != NULL)
+		redisqueue_free(request);
 	free(r->out);
 	(void)close(r->wake_fd);
 	return true;
