@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One IMAP service: its queues, its connections, its URLs, its breaker. A check
- * has one deadline over everything; each URL that is left gets its share of
- * the time that is left. It must never make an answer out of a connection that
+ * One IMAP service: what is configured of it, and its connections. A check has
+ * one deadline over everything; each URL that is left gets its share of the
+ * time that is left. It must never make an answer out of a connection that
  * failed: only a dialogue that ended decides.
  */
 #include "identity/engine.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +15,6 @@
 #include <openssl/crypto.h>
 
 #include "identity/route.h"
-
-#define ALARM_EVERY_MS 60000
-#define ALARM_LINES    5 /* within that time, if the cause changes */
-/* A password that has waited so long that less is left is not asked about: that
- * would tell nothing, but of the server. */
-#define PASSWORD_LEAST_MS 500
 
 static char *
 copy(const char *text, bool *ok)
@@ -157,101 +150,24 @@ backend_serves(const struct backend *b, const struct login *login)
 	    login);
 }
 
-static void
-send_report(struct backend *b, enum identity_level level,
-    unsigned int held_back, const char *text)
-{
-	char line[REPORT_MAX + 160];
-	char more[48] = "";
-	char *p;
-
-	if (held_back > 0)
-		(void)snprintf(more, sizeof(more), " (and %u times more)",
-		    held_back);
-	(void)snprintf(line, sizeof(line), "imap \"%.64s\": %s%s", b->name,
-	    text, more);
-	for (p = line; *p != '\0'; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
-	}
-	if (b->engine->report != NULL)
-		b->engine->report(b->engine->report_arg, level, line);
-}
-
-void
-backend_report(struct backend *b, enum identity_level level, const char *format,
-    ...)
-{
-	char text[REPORT_MAX];
-	va_list ap;
-
-	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
-	send_report(b, level, 0, text);
-}
-
-void
-backend_alarm(struct backend *b, enum alarm_kind kind,
-    enum identity_level level, const char *format, ...)
-{
-	struct alarm *alarm = &b->alarms[kind];
-	uint64_t now = engine_now_ms();
-	char text[REPORT_MAX];
-	va_list ap;
-
-	va_start(ap, format);
-	(void)vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
-	if (alarm->lines == 0 || now - alarm->since_ms >= ALARM_EVERY_MS) {
-		alarm->since_ms = now;
-		alarm->lines = 0;
-	} else if (alarm->lines >= ALARM_LINES ||
-	    strcmp(alarm->text, text) == 0) {
-		alarm->held_back++;
-		return;
-	}
-	send_report(b, level, alarm->held_back, text);
-	memcpy(alarm->text, text, sizeof(alarm->text));
-	alarm->lines++;
-	alarm->held_back = 0;
-}
-
-void
-backend_give_up(struct backend *b)
-{
-	struct check *check = TAILQ_FIRST(&b->queue);
-
-	while (check != NULL) {
-		struct check *next = TAILQ_NEXT(check, link);
-
-		if (check->kind == CHECK_ACCOUNT && !check->probe) {
-			TAILQ_REMOVE(&b->queue, check, link);
-			b->queued--;
-			breaker_neither(&b->breaker);
-			check_answer(check, IDENTITY_UNKNOWN);
-		}
-		check = next;
-	}
-}
-
-static void
-give_up_list(struct backend *b, struct check_list *list)
+/* The next check that may run, if there is one: it is active now. */
+static struct check *
+enter(struct backend *b)
 {
 	struct check *check;
 
-	while ((check = TAILQ_FIRST(list)) != NULL) {
-		TAILQ_REMOVE(list, check, link);
-		breaker_neither(&b->password_breaker);
-		check_answer(check, IDENTITY_UNKNOWN);
-	}
-}
-
-void
-backend_give_up_logins(struct backend *b)
-{
-	give_up_list(b, &b->passwords);
-	give_up_list(b, &b->relays);
+	pthread_mutex_lock(&b->engine->lock);
+	check = queue_take(b);
+	pthread_mutex_unlock(&b->engine->lock);
+	if (check == NULL)
+		return NULL;
+	TAILQ_INSERT_TAIL(&b->active, check, link);
+	b->active_count++;
+	if (check->kind == CHECK_PASSWORD)
+		b->active_passwords++;
+	if (check->kind == CHECK_RELAY)
+		b->active_relays++;
+	return check;
 }
 
 static void
@@ -313,7 +229,7 @@ attempt_done(void *arg, const char *why)
 		leave(check, &r);
 	} else if (!d->begun && ++check->tries < b->endpoint_count &&
 	    engine_now_ms() < check->deadline_ms) {
-		backend_alarm(b, ALARM_FAILOVER, IDENTITY_WARNING,
+		alarm_raise(b, ALARM_FAILOVER, IDENTITY_WARNING,
 		    "the next url is asked: %s", r.why);
 		exchange_free(&check->exchange);
 		attempt(check);
@@ -392,103 +308,6 @@ attempt(struct check *check)
 	leave(check, &r);
 }
 
-/* May it run, or does it wait for the self-test? Locked. */
-static bool
-is_due(const struct backend *b, const struct check *check)
-{
-	return check->kind == CHECK_OFFERS || check->probe ||
-	    b->mailbox == MAILBOX_ON || b->mailbox == MAILBOX_OFF;
-}
-
-/* The first of those who wait with a login, now that its turn has come. */
-static struct check *
-take_login(struct backend *b, struct check_list *list, size_t *active)
-{
-	struct check *check = TAILQ_FIRST(list);
-	uint64_t deadline_ms = engine_now_ms() + b->timeout_ms;
-
-	if (check == NULL)
-		return NULL;
-	TAILQ_REMOVE(list, check, link);
-	++*active;
-	if (check->deadline_ms > deadline_ms)
-		check->deadline_ms = deadline_ms;
-	return check;
-}
-
-/*
- * A relay holds its connection while its client thinks: they get one half of
- * the connections at most, and come first there, so that neither they nor
- * passwords can take all that the other needs. A single connection is not
- * shared: it gets a second one beside it. Locked.
- */
-static struct check *
-take_relay(struct backend *b)
-{
-	size_t ceiling = b->max_connections > 1 ? b->max_connections / 2 : 1;
-
-	if (b->active_relays >= ceiling ||
-	    (b->max_connections > 1 && b->active_count >= b->max_connections))
-		return NULL;
-	return take_login(b, &b->relays, &b->active_relays);
-}
-
-/* So many connections are there for all but relays. */
-static size_t
-ceiling_of_checks(const struct backend *b)
-{
-	return b->max_connections > b->active_relays
-	    ? b->max_connections - b->active_relays
-	    : 1;
-}
-
-/* The next password that may be asked about. One connection is left to
- * questions about accounts: threads wait for those. Locked. */
-static struct check *
-take_password(struct backend *b)
-{
-	size_t ceiling = ceiling_of_checks(b);
-
-	if (b->proxy && ceiling > 1)
-		ceiling--;
-	if (b->active_passwords >= ceiling)
-		return NULL;
-	return take_login(b, &b->passwords, &b->active_passwords);
-}
-
-/* Those about accounts first. Locked. */
-static struct check *
-take_check(struct backend *b)
-{
-	struct check *check = TAILQ_FIRST(&b->queue);
-
-	if (b->active_count - b->active_relays >= ceiling_of_checks(b))
-		return NULL;
-	if (check == NULL || !is_due(b, check))
-		return take_password(b);
-	TAILQ_REMOVE(&b->queue, check, link);
-	b->queued--;
-	if (check->kind == CHECK_ACCOUNT && !check->probe)
-		check->mailbox = b->mailbox == MAILBOX_ON;
-	return check;
-}
-
-/* The next check that may run. */
-static struct check *
-take(struct backend *b)
-{
-	struct check *check;
-
-	pthread_mutex_lock(&b->engine->lock);
-	check = take_relay(b);
-	if (check == NULL)
-		check = take_check(b);
-	if (check != NULL && !check->probe)
-		check->first = b->first;
-	pthread_mutex_unlock(&b->engine->lock);
-	return check;
-}
-
 /* Grace is given on any thread, and reported here. */
 static void
 report_graced(struct backend *b)
@@ -502,27 +321,9 @@ report_graced(struct backend *b)
 	if (n == 0)
 		return;
 	b->alarms[ALARM_GRACE].held_back += n - 1;
-	backend_alarm(b, ALARM_GRACE, IDENTITY_WARNING,
+	alarm_raise(b, ALARM_GRACE, IDENTITY_WARNING,
 	    "a password that verified before still does, for the server does "
 	    "not decide");
-}
-
-/* Locked. */
-static bool
-drop_late_of(struct backend *b, struct check_list *list)
-{
-	uint64_t limit_ms = engine_now_ms() + PASSWORD_LEAST_MS;
-	struct check *check;
-	bool late = false;
-
-	while ((check = TAILQ_FIRST(list)) != NULL &&
-	    check->deadline_ms <= limit_ms) {
-		TAILQ_REMOVE(list, check, link);
-		breaker_neither(&b->password_breaker);
-		check_answer(check, IDENTITY_UNKNOWN);
-		late = true;
-	}
-	return late;
 }
 
 /* Answers those in the queues who have waited for too long. */
@@ -532,40 +333,29 @@ drop_late(struct backend *b)
 	bool late;
 
 	pthread_mutex_lock(&b->engine->lock);
-	late = drop_late_of(b, &b->passwords);
-	late = drop_late_of(b, &b->relays) || late;
+	late = queue_drop_late(b);
 	pthread_mutex_unlock(&b->engine->lock);
 	if (!late)
 		return;
-	backend_alarm(b, ALARM_UNDECIDED, IDENTITY_WARNING,
+	alarm_raise(b, ALARM_UNDECIDED, IDENTITY_WARNING,
 	    "a login is undecided: no connection was free in time");
 	check_deliver(b->engine);
 }
 
-/* The first in a queue is the first to be late. */
 static void
 watch_expiry(struct backend *b)
 {
-	uint64_t limit_ms = engine_now_ms() + PASSWORD_LEAST_MS;
-	uint64_t deadline_ms = UINT64_MAX, ms;
-	const struct check *password, *relay;
 	struct timeval tv;
+	uint64_t ms;
 
 	if (event_pending(b->expiry, EV_TIMEOUT, NULL))
 		return;
 	pthread_mutex_lock(&b->engine->lock);
-	password = TAILQ_FIRST(&b->passwords);
-	if (password != NULL)
-		deadline_ms = password->deadline_ms;
-	relay = TAILQ_FIRST(&b->relays);
-	if (relay != NULL && relay->deadline_ms < deadline_ms)
-		deadline_ms = relay->deadline_ms;
+	ms = queue_late_in_ms(b);
 	pthread_mutex_unlock(&b->engine->lock);
-	if (deadline_ms == UINT64_MAX)
+	if (ms == UINT64_MAX)
 		return;
-	ms = deadline_ms > limit_ms ? deadline_ms - limit_ms : 0;
-	tv.tv_sec = (time_t)(ms / 1000);
-	tv.tv_usec = (suseconds_t)(ms % 1000 * 1000);
+	tv = engine_timeval(ms);
 	(void)event_add(b->expiry, &tv);
 }
 
@@ -589,16 +379,11 @@ backend_start(struct backend *b)
 void
 backend_run(struct backend *b)
 {
-	drop_late(b);
-	for (;;) {
-		struct check *check = take(b);
+	struct check *check;
 
-		if (check == NULL)
-			break;
-		TAILQ_INSERT_TAIL(&b->active, check, link);
-		b->active_count++;
+	drop_late(b);
+	while ((check = enter(b)) != NULL)
 		attempt(check);
-	}
 	relay_make_room(b);
 	report_graced(b);
 	watch_expiry(b);
@@ -610,12 +395,7 @@ backend_stop(struct backend *b)
 	struct check *check;
 
 	pthread_mutex_lock(&b->engine->lock);
-	backend_give_up(b);
-	backend_give_up_logins(b);
-	while ((check = TAILQ_FIRST(&b->queue)) != NULL) { /* our own */
-		TAILQ_REMOVE(&b->queue, check, link);
-		check_answer(check, IDENTITY_UNKNOWN);
-	}
+	queue_clear(b);
 	while (!TAILQ_EMPTY(&b->active)) {
 		check = TAILQ_FIRST(&b->active);
 		TAILQ_REMOVE(&b->active, check, link);

@@ -23,7 +23,9 @@
 #include <openssl/evp.h>
 
 #include "identity/answer.h"
+#include "identity/capability.h"
 #include "identity/challenge.h"
+#include "identity/giveaway.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -32,64 +34,11 @@
 #define TAG_STATUS     "p2"
 #define TAG_CAPABILITY "p3"
 
-/* So much of a secret in a row is not shown, and shorter ones not whole, unless
- * they are so short that any word might hold them. */
-#define GIVEAWAY     8
-#define GIVEAWAY_MIN 3
-
-static bool
-holds_piece(const char *text, const char *secret, size_t len)
-{
-	size_t size = len < GIVEAWAY ? len : GIVEAWAY;
-	char piece[GIVEAWAY + 1] = "";
-	bool found = false;
-
-	if (len < GIVEAWAY_MIN)
-		return false;
-	for (size_t i = 0; !found && i + size <= len; i++) {
-		memcpy(piece, secret + i, size);
-		found = strstr(text, piece) != NULL;
-	}
-	OPENSSL_cleanse(piece, sizeof(piece));
-	return found;
-}
-
-/* Where the password in a message begins, or the token; NULL: nowhere. */
-static const char *
-secret_in(const struct dialogue *d, const char *plain, size_t len)
-{
-	const char *from = memrchr(plain, '\0', len);
-
-	if (from != NULL)
-		return from + 1;
-	if (d->mechanism != SASL_OAUTHBEARER && d->mechanism != SASL_XOAUTH2)
-		return NULL;
-	from = memmem(plain, len, "auth=", 5);
-	if (from != NULL)
-		from = memchr(from, ' ', (size_t)(plain + len - from));
-	return from != NULL ? from + 1 : NULL;
-}
-
-/* A server that repeats our command, or says which password was wrong, would
- * put it into the log. */
+/* Would these words of the server give a secret away? */
 static bool
 gives_away(const struct dialogue *d, const char *text)
 {
-	char plain[DIALOGUE_SECRET_MAX];
-	const char *from = NULL;
-	size_t len = 0;
-	bool found;
-
-	found = holds_piece(text, d->secret, strlen(d->secret));
-	if (!found &&
-	    sasl_base64_decode(d->secret, strlen(d->secret), plain,
-		sizeof(plain), &len) == 0 &&
-	    len > 0)
-		from = secret_in(d, plain, len);
-	if (from != NULL)
-		found = holds_piece(text, from, (size_t)(plain + len - from));
-	OPENSSL_cleanse(plain, len);
-	return found;
+	return giveaway_is_in(text, d->mechanism, d->secret);
 }
 
 static void
@@ -306,42 +255,9 @@ dialogue_wipe(struct dialogue *d)
 	d->out_sent = 0;
 }
 
-/* What a list of capabilities says, up to its end or "]". */
-struct offer {
-	bool plain;
-	bool initial_response;
-	unsigned int mechanisms; /* SASL_BIT()s of those that can be relayed */
-};
-
-static struct offer
-read_offer(const char *list)
-{
-	struct offer offer = { 0 };
-
-	while (*list != '\0' && *list != ']') {
-		size_t n = strcspn(list, " ]");
-		char word[32] = "";
-
-		if (n < sizeof(word))
-			memcpy(word, list, n);
-		if (strcasecmp(word, "SASL-IR") == 0) {
-			offer.initial_response = true;
-		} else if (strncasecmp(word, "AUTH=", 5) == 0) {
-			enum sasl_mechanism m = sasl_find(word + 5);
-
-			offer.plain |= m == SASL_PLAIN;
-			if (sasl_is_relayed(m))
-				offer.mechanisms |= SASL_BIT(m);
-		}
-		list += n;
-		list += strspn(list, " ");
-	}
-	return offer;
-}
-
 /* OFFERS has its answer. */
 static void
-hear_offer(struct dialogue *d, const struct offer *offer)
+hear_offer(struct dialogue *d, const struct capability *offer)
 {
 	d->listed = true;
 	d->offers = offer->mechanisms;
@@ -385,7 +301,7 @@ hear_greeting(struct dialogue *d)
 {
 	const char *text = answer_after(d->line, "* OK");
 	const char *list = NULL;
-	struct offer offer = { 0 };
+	struct capability offer = { 0 };
 
 	if (text == NULL) {
 		end(d, DIALOGUE_UNDECIDED, "not an IMAP greeting", d->line);
@@ -394,7 +310,7 @@ hear_greeting(struct dialogue *d)
 	if (text[0] == '[' && strchr(text, ']') != NULL)
 		list = answer_after(text + 1, "CAPABILITY");
 	if (list != NULL) {
-		offer = read_offer(list);
+		offer = capability_read(list);
 		hear_offer(d, &offer);
 		if (dialogue_is_over(d))
 			return;
@@ -494,7 +410,7 @@ hear_untagged(struct dialogue *d, const char *text)
 		d->bye = true; /* a tagged NO may still come */
 	else if (list != NULL && d->state == DIALOGUE_CAPABILITY &&
 	    d->out_sent == d->out_len) {
-		struct offer offer = read_offer(list);
+		struct capability offer = capability_read(list);
 
 		hear_offer(d, &offer);
 	}

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/time.h>
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
@@ -20,6 +21,7 @@
 #include "identity/identity.h"
 #include "identity/remember.h"
 #include "identity/secret.h"
+#include "identity/transport.h"
 #include "policy/login.h"
 
 struct event;
@@ -213,6 +215,7 @@ struct identity_engine {
 
 /* identity.c */
 uint64_t engine_now_ms(void);
+struct timeval engine_timeval(uint64_t ms);
 void engine_wake(struct identity_engine *engine);
 /* The backend that serves this login, or NULL. */
 struct backend *engine_backend(const struct identity_engine *engine,
@@ -252,24 +255,37 @@ int backend_start(struct backend *b);
 void backend_run(struct backend *b);
 /* Ends everything at once. Loop's thread, not locked. */
 void backend_stop(struct backend *b);
-/* Answers all questions about accounts in the queue with "unknown". Locked. */
-void backend_give_up(struct backend *b);
-/* One line for the administrator. Loop's thread, not locked. */
-void backend_report(struct backend *b, enum identity_level level,
-    const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* ... unless the same was said within the last minute. */
-void backend_alarm(struct backend *b, enum alarm_kind kind,
-    enum identity_level level, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-/* ... about passwords and relayed logins. Locked. */
-void backend_give_up_logins(struct backend *b);
 /* What the server calls this login. */
 void backend_account(const struct backend *b, const struct login *login,
     char account_r[LOGIN_MAX + 1]);
 /* Ends a CHECK_RELAY, whether it waits or is asked about. Loop's thread, not
  * locked. */
 void backend_abandon(struct check *check, const struct result *result);
+
+/* queue.c; locked */
+/* The check's place in its queue. */
+void queue_put(struct check *check);
+/* Whose turn it is, if a connection is free; it is in no queue any more. */
+struct check *queue_take(struct backend *b);
+/* Answers all questions about accounts with "unknown". */
+void queue_give_up(struct backend *b);
+/* ... about passwords and relayed logins. */
+void queue_give_up_logins(struct backend *b);
+/* ... all that there are. */
+void queue_clear(struct backend *b);
+/* ... logins that have waited for too long. False: none has. */
+bool queue_drop_late(struct backend *b);
+/* When the next one will have; UINT64_MAX: nobody waits. */
+uint64_t queue_late_in_ms(const struct backend *b);
+
+/* alarm.c; on the loop's thread, not locked */
+/* One line for the administrator. */
+void alarm_note(struct backend *b, enum identity_level level,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* ... unless the same was said within the last minute. */
+void alarm_raise(struct backend *b, enum alarm_kind kind,
+    enum identity_level level, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* outcome.c */
 /* The end of a check that is in no list and has no exchange any more. Loop's

@@ -21,18 +21,11 @@
 
 #include "identity/engine.h"
 #include "identity/tls.h"
-#include "policy/domain.h"
-
-struct transport {
-	struct event_base *base;
-	CURLM *multi;
-	CURLSH *share; /* TLS sessions, to be resumed by the next one */
-	struct event *timer;
-};
 
 struct exchange {
 	struct transport *transport;
 	CURL *easy;
+	struct approach approach;
 	struct event *timer; /* the whole exchange */
 	struct event *in;    /* once connected */
 	struct event *out;
@@ -46,100 +39,6 @@ struct exchange {
 	char error[CURL_ERROR_SIZE];
 	struct dialogue dialogue;
 };
-
-static struct timeval
-in_ms(uint64_t ms)
-{
-	return (struct timeval){
-		.tv_sec = (time_t)(ms / 1000),
-		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
-	};
-}
-
-/* The name that the certificate must have: A-labels, without the root's dot, or
- * an address without its brackets. NULL: none. */
-static char *
-certificate_name(const char *host)
-{
-	char name[DOMAIN_MAX + 1];
-	enum domain_kind kind;
-	size_t len = strlen(host);
-
-	if (host[0] == '[')
-		return strndup(host + 1, strcspn(host + 1, "]"));
-	if (len > 1 && host[len - 1] == '.')
-		len--;
-	for (size_t i = 0; i < len; i++) {
-		if ((host[i] & 0x80) == 0)
-			continue;
-		if (domain_parse(host, len, true, name, &kind) != DOMAIN_VALID)
-			return NULL;
-		return strdup(name);
-	}
-	return strndup(host, len);
-}
-
-int
-endpoint_parse(const char *url, struct endpoint *endpoint_r, struct err *e)
-{
-	CURLU *parts = curl_url();
-	char *scheme = NULL, *host = NULL, *port = NULL, *rest = NULL;
-	bool imaps;
-	int rc = -1;
-
-	memset(endpoint_r, 0, sizeof(*endpoint_r));
-	if (parts == NULL ||
-	    curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) !=
-		CURLUE_OK ||
-	    curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-	    curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK)
-		goto out;
-	imaps = strcmp(scheme, "imaps") == 0;
-	if ((!imaps && strcmp(scheme, "imap") != 0) ||
-	    curl_url_get(parts, CURLUPART_USER, &rest, 0) == CURLUE_OK ||
-	    curl_url_get(parts, CURLUPART_QUERY, &rest, 0) == CURLUE_OK ||
-	    curl_url_get(parts, CURLUPART_FRAGMENT, &rest, 0) == CURLUE_OK ||
-	    curl_url_get(parts, CURLUPART_PATH, &rest, 0) != CURLUE_OK ||
-	    strcmp(rest, "/") != 0)
-		goto out;
-	(void)curl_url_get(parts, CURLUPART_PORT, &port, 0);
-	endpoint_r->name = strdup(url);
-	endpoint_r->host = certificate_name(host);
-	/* http is libcurl's name for "connected, and not a word by libcurl". */
-	if (endpoint_r->name == NULL || endpoint_r->host == NULL ||
-	    asprintf(&endpoint_r->url, "%s://%s:%s/", imaps ? "http" : "imap",
-		host, port != NULL ? port : (imaps ? "993" : "143")) < 0) {
-		endpoint_r->url = NULL;
-		endpoint_clear(endpoint_r);
-		goto out;
-	}
-	endpoint_r->starttls = !imaps;
-	rc = 0;
-out:
-	if (rc != 0)
-		err_set(e,
-		    "%.200s is not imaps://HOST[:PORT] or "
-		    "imap://HOST[:PORT]",
-		    url);
-	curl_free(scheme);
-	curl_free(host);
-	curl_free(port);
-	curl_free(rest);
-	curl_url_cleanup(parts);
-	return rc;
-}
-
-void
-endpoint_clear(struct endpoint *endpoint)
-{
-	free(endpoint->name);
-	free(endpoint->url);
-	free(endpoint->host);
-	tls_free(&endpoint->tls);
-	endpoint->host = NULL;
-	endpoint->name = NULL;
-	endpoint->url = NULL;
-}
 
 /* The last act of an exchange: the callee frees it. */
 static void
@@ -350,8 +249,9 @@ carry(evutil_socket_t fd, short what, void *arg)
 
 /* libcurl is done with connecting, well or not. */
 static void
-connected(struct exchange *x, CURLcode result)
+connected(void *arg, CURLcode result)
 {
+	struct exchange *x = arg;
 	curl_socket_t fd = CURL_SOCKET_BAD;
 
 	if (result != CURLE_OK) {
@@ -381,136 +281,6 @@ connected(struct exchange *x, CURLcode result)
 		report(x, "no memory");
 	else
 		carry(fd, EV_READ, x);
-}
-
-/* A reported exchange may free itself and others: start over each time. */
-static void
-read_results(struct transport *t)
-{
-	const CURLMsg *message;
-	int left;
-
-	for (;;) {
-		struct exchange *x = NULL;
-
-		message = curl_multi_info_read(t->multi, &left);
-		if (message == NULL)
-			return;
-		if (message->msg != CURLMSG_DONE)
-			continue;
-		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
-		    &x);
-		if (x != NULL && x->in == NULL)
-			connected(x, message->data.result);
-	}
-}
-
-static void
-socket_is_ready(evutil_socket_t fd, short what, void *arg)
-{
-	struct transport *t = arg;
-	int mask = (what & EV_READ ? CURL_CSELECT_IN : 0) |
-	    (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
-	int running;
-
-	(void)curl_multi_socket_action(t->multi, fd, mask, &running);
-	read_results(t);
-}
-
-static void
-time_has_come(evutil_socket_t fd, short what, void *arg)
-{
-	struct transport *t = arg;
-	int running;
-
-	(void)fd;
-	(void)what;
-	(void)curl_multi_socket_action(t->multi, CURL_SOCKET_TIMEOUT, 0,
-	    &running);
-	read_results(t);
-}
-
-/* libcurl's wish to watch a socket; the event hangs on the socket. */
-static int
-watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socketp)
-{
-	struct transport *t = arg;
-	struct event *event = socketp;
-	short events = EV_PERSIST;
-
-	(void)easy;
-	if (event != NULL)
-		event_free(event);
-	(void)curl_multi_assign(t->multi, fd, NULL);
-	if (what == CURL_POLL_REMOVE)
-		return 0;
-	if (what != CURL_POLL_OUT)
-		events |= EV_READ;
-	if (what != CURL_POLL_IN)
-		events |= EV_WRITE;
-	event = event_new(t->base, fd, events, socket_is_ready, t);
-	if (event == NULL || event_add(event, NULL) != 0) {
-		if (event != NULL)
-			event_free(event);
-		return -1;
-	}
-	(void)curl_multi_assign(t->multi, fd, event);
-	return 0;
-}
-
-static int
-watch_time(CURLM *multi, long timeout_ms, void *arg)
-{
-	struct transport *t = arg;
-	struct timeval tv;
-
-	(void)multi;
-	if (timeout_ms < 0)
-		return event_del(t->timer);
-	tv = in_ms((uint64_t)timeout_ms);
-	return event_add(t->timer, &tv);
-}
-
-struct transport *
-transport_new(struct event_base *base)
-{
-	struct transport *t = calloc(1, sizeof(*t));
-
-	if (t == NULL)
-		return NULL;
-	t->base = base;
-	t->multi = curl_multi_init();
-	t->share = curl_share_init();
-	t->timer = event_new(base, -1, 0, time_has_come, t);
-	if (t->multi == NULL || t->timer == NULL || t->share == NULL ||
-	    curl_share_setopt(t->share, CURLSHOPT_SHARE,
-		CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK) {
-		transport_free(&t);
-		return NULL;
-	}
-	(void)curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION,
-	    watch_socket);
-	(void)curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t);
-	(void)curl_multi_setopt(t->multi, CURLMOPT_TIMERFUNCTION, watch_time);
-	(void)curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t);
-	return t;
-}
-
-void
-transport_free(struct transport **transport)
-{
-	struct transport *t = *transport;
-
-	if (t == NULL)
-		return;
-	if (t->multi != NULL)
-		(void)curl_multi_cleanup(t->multi);
-	if (t->share != NULL)
-		(void)curl_share_cleanup(t->share);
-	if (t->timer != NULL)
-		event_free(t->timer);
-	free(t);
-	*transport = NULL;
 }
 
 /* What libcurl itself hears (STARTTLS) goes nowhere: not to stdout. */
@@ -549,7 +319,8 @@ set_options(struct exchange *x, const struct endpoint *endpoint,
 	    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
 	    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms) &&
 	    SET(CURLOPT_WRITEFUNCTION, swallow) &&
-	    SET(CURLOPT_ERRORBUFFER, x->error) && SET(CURLOPT_PRIVATE, x);
+	    SET(CURLOPT_ERRORBUFFER, x->error) &&
+	    SET(CURLOPT_PRIVATE, &x->approach);
 }
 
 struct exchange *
@@ -558,12 +329,13 @@ exchange_new(struct transport *transport, struct endpoint *endpoint,
     uint64_t timeout_ms, exchange_done *done, void *arg)
 {
 	struct exchange *x = calloc(1, sizeof(*x));
-	struct timeval tv = in_ms(timeout_ms);
+	struct timeval tv = engine_timeval(timeout_ms);
 	struct dialogue_question q = *question;
 
 	if (x == NULL)
 		return NULL;
 	x->transport = transport;
+	x->approach = (struct approach){ connected, x };
 	x->done = done;
 	x->arg = arg;
 	q.greeted = endpoint->starttls;
@@ -595,7 +367,7 @@ exchange_carry(struct exchange *x, exchange_challenge *challenge)
 void
 exchange_respond(struct exchange *x, const char *response, uint64_t timeout_ms)
 {
-	struct timeval tv = in_ms(timeout_ms);
+	struct timeval tv = engine_timeval(timeout_ms);
 
 	x->waiting = false;
 	dialogue_respond(&x->dialogue, response);

@@ -6,31 +6,8 @@
 #include <stdint.h>
 
 #include "identity/dialogue.h"
-#include "policy/err.h"
-
-struct event_base;
-struct tls;
-
-/* Where an IMAP server is. */
-struct endpoint {
-	char *name;    /* as the site writes it, for reports */
-	char *url;     /* in the form that libcurl is given */
-	bool starttls; /* imap://, STARTTLS required; else TLS from the start */
-	char *host;    /* as its certificate has it */
-	struct tls *tls; /* TLS from the start; made when first needed */
-};
-
-/* Reads imaps://HOST[:PORT] or imap://HOST[:PORT]. -1 with the reason in e. */
-int endpoint_parse(const char *url, struct endpoint *endpoint_r, struct err *e);
-void endpoint_clear(struct endpoint *endpoint);
-
-/* All connections of one event loop. Used on the loop's thread only, except
- * for transport_new(). */
-struct transport;
-
-struct transport *transport_new(struct event_base *base);
-/* Frees and nulls; every exchange must be freed before. Never blocks. */
-void transport_free(struct transport **transport);
+#include "identity/endpoint.h"
+#include "identity/transport.h"
 
 /* One dialogue carried over one new TLS connection. */
 struct exchange;

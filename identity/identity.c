@@ -38,6 +38,15 @@ engine_now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+struct timeval
+engine_timeval(uint64_t ms)
+{
+	return (struct timeval){
+		.tv_sec = (time_t)(ms / 1000),
+		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
+	};
+}
+
 void
 engine_trace(struct identity_engine *engine, const char *format, ...)
 {
@@ -324,8 +333,7 @@ enqueue(struct identity_engine *engine, struct backend *b, const char *login)
 		check_release(check);
 		return NULL;
 	}
-	TAILQ_INSERT_TAIL(&b->queue, check, link);
-	b->queued++;
+	queue_put(check);
 	engine_wake(engine);
 	return check;
 }

@@ -15,13 +15,10 @@
 static void
 schedule(struct backend *b, uint64_t ms)
 {
-	struct timeval tv = {
-		.tv_sec = (time_t)(ms / 1000),
-		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
-	};
+	struct timeval tv = engine_timeval(ms);
 
 	if (event_add(b->offers_again, &tv) != 0)
-		backend_report(b, IDENTITY_ALARM, "no memory for a timer");
+		alarm_note(b, IDENTITY_ALARM, "no memory for a timer");
 }
 
 static void
@@ -47,8 +44,7 @@ time_has_come(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	pthread_mutex_lock(&b->engine->lock);
-	TAILQ_INSERT_HEAD(&b->queue, check, link);
-	b->queued++;
+	queue_put(check);
 	pthread_mutex_unlock(&b->engine->lock);
 	backend_run(b);
 }

@@ -73,12 +73,12 @@ static void
 report_undecided(struct backend *b, const struct result *r)
 {
 	if (r->outcome == DIALOGUE_CREDENTIAL)
-		backend_alarm(b, ALARM_CREDENTIAL, IDENTITY_ALARM,
+		alarm_raise(b, ALARM_CREDENTIAL, IDENTITY_ALARM,
 		    "proxy_user or its password is not accepted, every "
 		    "identity is undecided: %s",
 		    r->why);
 	else
-		backend_alarm(b, ALARM_UNDECIDED, IDENTITY_WARNING,
+		alarm_raise(b, ALARM_UNDECIDED, IDENTITY_WARNING,
 		    "an identity is undecided: %s", r->why);
 }
 
@@ -86,7 +86,7 @@ static void
 report_opened(struct backend *b, enum alarm_kind kind, const char *of_what,
     uint64_t open_ms, const struct result *r)
 {
-	backend_alarm(b, kind, IDENTITY_ALARM,
+	alarm_raise(b, kind, IDENTITY_ALARM,
 	    "no decision%s %d times in a row, not asked for %llu ms: %s",
 	    of_what, BREAKER_FAILURES, (unsigned long long)open_ms, r->why);
 }
@@ -109,7 +109,7 @@ finish_account(struct check *check, const struct result *r)
 	change = move_breaker(b, r->outcome, probe);
 	open_ms = b->breaker.open_ms;
 	if (change == CHANGE_OPENED)
-		backend_give_up(b);
+		queue_give_up(b);
 	if (probe)
 		check_answer(check, IDENTITY_UNKNOWN);
 	else
@@ -118,7 +118,7 @@ finish_account(struct check *check, const struct result *r)
 	if (change == CHANGE_OPENED)
 		report_opened(b, ALARM_BREAKER, "", open_ms, r);
 	if (change == CHANGE_CLOSED)
-		backend_report(b, IDENTITY_INFO, "decides again");
+		alarm_note(b, IDENTITY_INFO, "decides again");
 	if (probe)
 		selftest_answer(b, r);
 	else if (change == CHANGE_CLOSED)
@@ -170,7 +170,7 @@ finish_login(struct check *check, const struct result *r)
 	uint64_t open_ms;
 
 	if (answer == IDENTITY_UNKNOWN && !r->given_up)
-		backend_alarm(b, ALARM_UNDECIDED, IDENTITY_WARNING,
+		alarm_raise(b, ALARM_UNDECIDED, IDENTITY_WARNING,
 		    "a %s is undecided: %s",
 		    check->kind == CHECK_PASSWORD ? "password"
 						  : "relayed login",
@@ -179,7 +179,7 @@ finish_login(struct check *check, const struct result *r)
 	change = move_login_breaker(b, answer, r);
 	open_ms = b->password_breaker.open_ms;
 	if (change == CHANGE_OPENED)
-		backend_give_up_logins(b);
+		queue_give_up_logins(b);
 	if (answer != IDENTITY_VERIFIED && b->canary_refused)
 		answer = IDENTITY_UNKNOWN;
 	settle_login(check, answer);
@@ -188,8 +188,7 @@ finish_login(struct check *check, const struct result *r)
 		report_opened(b, ALARM_PASSWORD_BREAKER, " about passwords",
 		    open_ms, r);
 	if (change == CHANGE_CLOSED)
-		backend_report(b, IDENTITY_INFO,
-		    "decides about passwords again");
+		alarm_note(b, IDENTITY_INFO, "decides about passwords again");
 	check_deliver(engine);
 }
 
@@ -199,7 +198,7 @@ finish_offers(struct check *check, const struct result *r)
 	struct backend *b = check->backend;
 
 	if (!r->answered)
-		backend_alarm(b, ALARM_UNDECIDED, IDENTITY_WARNING,
+		alarm_raise(b, ALARM_UNDECIDED, IDENTITY_WARNING,
 		    "it is not known which mechanisms are offered: %s", r->why);
 	pthread_mutex_lock(&b->engine->lock);
 	check_answer(check, IDENTITY_UNKNOWN);

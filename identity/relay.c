@@ -163,7 +163,7 @@ enqueue(struct identity_relay *relay, const struct login *login,
 	relay->check = check;
 	relay->since_ms = now;
 	relay->owed_ms = OWED_MS;
-	TAILQ_INSERT_TAIL(&b->relays, check, link);
+	queue_put(check);
 	engine_wake(relay->engine);
 	return true;
 }
@@ -343,10 +343,7 @@ think_until(struct identity_relay *relay, uint64_t ms)
 	uint64_t now = engine_now_ms();
 	uint64_t left =
 	    relay->since_ms + ms > now ? relay->since_ms + ms - now : 0;
-	struct timeval tv = {
-		.tv_sec = (time_t)(left / 1000),
-		.tv_usec = (suseconds_t)(left % 1000 * 1000),
-	};
+	struct timeval tv = engine_timeval(left);
 
 	(void)event_add(relay->patience, &tv);
 }
@@ -462,7 +459,7 @@ next_news(struct identity_engine *engine, struct said *said_r)
 static void
 report_spelling(struct backend *b)
 {
-	backend_alarm(b, ALARM_SPELLING, IDENTITY_INFO,
+	alarm_raise(b, ALARM_SPELLING, IDENTITY_INFO,
 	    "a relayed login is refused: it was not typed as login_as has it");
 }
 

@@ -25,13 +25,10 @@
 static void
 schedule(struct backend *b, uint64_t ms)
 {
-	struct timeval tv = {
-		.tv_sec = (time_t)(ms / 1000),
-		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
-	};
+	struct timeval tv = engine_timeval(ms);
 
 	if (event_add(b->retest, &tv) != 0)
-		backend_report(b, IDENTITY_ALARM, "no memory for a self-test");
+		alarm_note(b, IDENTITY_ALARM, "no memory for a self-test");
 }
 
 static void
@@ -46,14 +43,14 @@ settle_mailbox(struct backend *b, enum mailbox_state mailbox)
 	if (changed && mailbox != MAILBOX_OFF)
 		cache_clear(engine->cache); /* got by the looser rule */
 	if (mailbox == MAILBOX_UNDECIDED)
-		backend_give_up(b);
+		queue_give_up(b);
 	pthread_mutex_unlock(&engine->lock);
 	if (changed && mailbox == MAILBOX_ON)
-		backend_report(b, IDENTITY_INFO,
+		alarm_note(b, IDENTITY_INFO,
 		    "accepts a login as an account that does not exist: "
 		    "mailbox_check is on");
 	else if (changed && mailbox == MAILBOX_OFF)
-		backend_report(b, IDENTITY_INFO,
+		alarm_note(b, IDENTITY_INFO,
 		    "refuses an account that does not exist: mailbox_check is "
 		    "off");
 }
@@ -93,7 +90,7 @@ end(struct backend *b, bool good)
 static void
 fail(struct backend *b, const struct result *r)
 {
-	backend_alarm(b, ALARM_SELFTEST, IDENTITY_ALARM,
+	alarm_raise(b, ALARM_SELFTEST, IDENTITY_ALARM,
 	    "the self-test is undecided%s: %s%s",
 	    b->mailbox == MAILBOX_ON || b->mailbox == MAILBOX_OFF
 		? ""
@@ -156,8 +153,7 @@ ask(struct backend *b, enum selftest_step step, bool mailbox)
 	check->probe = true;
 	check->mailbox = mailbox;
 	pthread_mutex_lock(&b->engine->lock);
-	TAILQ_INSERT_HEAD(&b->queue, check, link);
-	b->queued++;
+	queue_put(check);
 	pthread_mutex_unlock(&b->engine->lock);
 	backend_run(b);
 }
@@ -182,7 +178,7 @@ name_accepted(struct backend *b, const struct result *r)
 		ask(b, SELFTEST_MAILBOX, true);
 		return;
 	}
-	backend_alarm(b, ALARM_SELFTEST, IDENTITY_ALARM,
+	alarm_raise(b, ALARM_SELFTEST, IDENTITY_ALARM,
 	    "verifies an account that does not exist%s: %s",
 	    automatic ? ", every identity is undecided" : "", r->why);
 	if (automatic) {
@@ -215,7 +211,7 @@ trust_refusals(struct backend *b, bool trusted)
 	b->canary_refused = !trusted;
 	pthread_mutex_unlock(&b->engine->lock);
 	if (changed && trusted)
-		backend_report(b, IDENTITY_INFO, "the canary is verified");
+		alarm_note(b, IDENTITY_INFO, "the canary is verified");
 }
 
 static void
@@ -226,7 +222,7 @@ canary_answer(struct backend *b, const struct result *r)
 		end(b, true);
 		return;
 	}
-	backend_alarm(b, ALARM_CANARY, IDENTITY_ALARM,
+	alarm_raise(b, ALARM_CANARY, IDENTITY_ALARM,
 	    "the canary is refused, so no refusal is believed: %s", r->why);
 	end(b, false);
 }
