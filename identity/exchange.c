@@ -51,6 +51,28 @@ report(struct exchange *x, const char *why)
 		done(x->arg, why);
 }
 
+static bool
+has_happened(const struct exchange *x, CURLINFO what)
+{
+	curl_off_t us = 0;
+
+	return curl_easy_getinfo(x->easy, what, &us) == CURLE_OK && us > 0;
+}
+
+/* Who speaks TLS from the start waits for us, while we wait for a greeting. */
+static const char *
+what_is_late(const struct exchange *x)
+{
+	if (x->in != NULL)
+		return "no answer in time";
+	if (has_happened(x, CURLINFO_CONNECT_TIME_T))
+		return "connected, but no greeting and STARTTLS in time (a "
+		       "port with TLS from the start is imaps://)";
+	if (has_happened(x, CURLINFO_NAMELOOKUP_TIME_T))
+		return "no connection in time";
+	return "no address of the host in time";
+}
+
 static void
 timed_out(evutil_socket_t fd, short what, void *arg)
 {
@@ -58,8 +80,7 @@ timed_out(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	report(x,
-	    x->in == NULL ? "no connection in time" : "no answer in time");
+	report(x, what_is_late(x));
 }
 
 /* OpenSSL's words for it in libcurl's. */
@@ -254,6 +275,10 @@ connected(void *arg, CURLcode result)
 	struct exchange *x = arg;
 	curl_socket_t fd = CURL_SOCKET_BAD;
 
+	if (result == CURLE_OPERATION_TIMEDOUT) {
+		report(x, what_is_late(x));
+		return;
+	}
 	if (result != CURLE_OK) {
 		report(x,
 		    x->error[0] != '\0' ? x->error
@@ -306,7 +331,8 @@ set_options(struct exchange *x, const struct endpoint *endpoint,
     const char *ca_file, uint64_t timeout_ms)
 {
 	return SET(CURLOPT_URL, endpoint->url) &&
-	    SET(CURLOPT_SHARE, x->transport->share) &&
+	    SET(CURLOPT_SHARE,
+		transport_share(x->transport, engine_now_ms())) &&
 	    SET(CURLOPT_PROTOCOLS_STR, endpoint->starttls ? "imap" : "http") &&
 	    SET(CURLOPT_CONNECT_ONLY, 1L) && SET(CURLOPT_FRESH_CONNECT, 1L) &&
 	    SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_QUICK_EXIT, 1L) &&
@@ -315,7 +341,8 @@ set_options(struct exchange *x, const struct endpoint *endpoint,
 	    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
 	    SET(CURLOPT_SSL_VERIFYPEER, 1L) &&
 	    SET(CURLOPT_SSL_VERIFYHOST, 2L) && SET(CURLOPT_CAINFO, ca_file) &&
-	    SET(CURLOPT_CAPATH, NULL) && SET(CURLOPT_SSL_ENABLE_ALPN, 0L) &&
+	    SET(CURLOPT_CAPATH, NULL) && SET(CURLOPT_CA_CACHE_TIMEOUT, 3600L) &&
+	    SET(CURLOPT_SSL_ENABLE_ALPN, 0L) &&
 	    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
 	    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms) &&
 	    SET(CURLOPT_WRITEFUNCTION, swallow) &&

@@ -172,6 +172,11 @@ tls_explain(const SSL *ssl, char *why_r, size_t size)
 		(void)snprintf(why_r, size,
 		    "SSL certificate problem: %s (who is believed: ca_file)",
 		    X509_verify_cert_error_string(result));
+	else if (ERR_GET_REASON(ERR_peek_last_error()) ==
+	    SSL_R_WRONG_VERSION_NUMBER)
+		(void)snprintf(why_r, size,
+		    "SSL: not TLS, or none of ours (a port with STARTTLS is "
+		    "imap://)");
 	else if (ERR_peek_last_error() == 0)
 		(void)snprintf(why_r, size, "SSL: closed in the handshake");
 	else

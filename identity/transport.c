@@ -12,6 +12,8 @@
 
 #include "identity/engine.h"
 
+#define RENEW_MS 3600000
+
 /* Whoever is told may remove handles, this one and others: start over each
  * time. */
 static void
@@ -110,11 +112,8 @@ transport_new(struct event_base *base)
 		return NULL;
 	t->base = base;
 	t->multi = curl_multi_init();
-	t->share = curl_share_init();
 	t->timer = event_new(base, -1, 0, time_has_come, t);
-	if (t->multi == NULL || t->timer == NULL || t->share == NULL ||
-	    curl_share_setopt(t->share, CURLSHOPT_SHARE,
-		CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK) {
+	if (t->multi == NULL || t->timer == NULL) {
 		transport_free(&t);
 		return NULL;
 	}
@@ -124,6 +123,33 @@ transport_new(struct event_base *base)
 	(void)curl_multi_setopt(t->multi, CURLMOPT_TIMERFUNCTION, watch_time);
 	(void)curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t);
 	return t;
+}
+
+static CURLSH *
+make_share(void)
+{
+	CURLSH *share = curl_share_init();
+
+	if (share == NULL ||
+	    curl_share_setopt(share, CURLSHOPT_SHARE,
+		CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK)
+		return share;
+	(void)curl_share_cleanup(share);
+	return NULL;
+}
+
+CURLSH *
+transport_share(struct transport *t, uint64_t now_ms)
+{
+	if (t->share != NULL && now_ms - t->since_ms < RENEW_MS)
+		return t->share;
+	/* libcurl keeps what handles use */
+	if (t->before != NULL && curl_share_cleanup(t->before) != CURLSHE_OK)
+		return t->share;
+	t->before = t->share;
+	t->share = make_share();
+	t->since_ms = now_ms;
+	return t->share;
 }
 
 void
@@ -137,6 +163,8 @@ transport_free(struct transport **transport)
 		(void)curl_multi_cleanup(t->multi);
 	if (t->share != NULL)
 		(void)curl_share_cleanup(t->share);
+	if (t->before != NULL)
+		(void)curl_share_cleanup(t->before);
 	if (t->timer != NULL)
 		event_free(t->timer);
 	free(t);

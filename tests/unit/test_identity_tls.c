@@ -15,12 +15,15 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "identity/transport.h"
 
 #define HOUR_MS UINT64_C(3600000)
 #define TURNS   100
@@ -247,6 +250,31 @@ no_ticket_of_before_is_kept(void **state)
 	SSL_CTX_free(other);
 }
 
+/* Behind STARTTLS they are libcurl's. */
+static void
+what_libcurl_resumes_does_not_grow_old(void **state)
+{
+	struct event_base *base = event_base_new();
+	struct transport *t = transport_new(base);
+	CURL *easy = curl_easy_init();
+	const CURLSH *first, *second;
+
+	(void)state;
+	assert_true(t != NULL && easy != NULL);
+	first = transport_share(t, 5);
+	assert_non_null(first);
+	assert_ptr_equal(transport_share(t, HOUR_MS + 4), first);
+	assert_int_equal(curl_easy_setopt(easy, CURLOPT_SHARE, first), 0);
+	second = transport_share(t, HOUR_MS + 5);
+	assert_true(second != NULL && second != first);
+	/* the first is still in use */
+	assert_ptr_equal(transport_share(t, 3 * HOUR_MS), second);
+	curl_easy_cleanup(easy);
+	assert_ptr_not_equal(transport_share(t, 3 * HOUR_MS), second);
+	transport_free(&t);
+	event_base_free(base);
+}
+
 int
 main(void)
 {
@@ -255,6 +283,7 @@ main(void)
 		cmocka_unit_test(an_old_protocol_is_not_spoken),
 		cmocka_unit_test(what_is_resumed_does_not_grow_old),
 		cmocka_unit_test(no_ticket_of_before_is_kept),
+		cmocka_unit_test(what_libcurl_resumes_does_not_grow_old),
 	};
 	int fd = mkstemp(ca_file), rc;
 
