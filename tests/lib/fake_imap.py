@@ -21,8 +21,20 @@ class Gone(Exception):
 
 def hang(conn):
     """Says nothing and waits for the client to go away."""
+    conn.log['hung'] = True
     while True:
         conn.hear()
+
+
+def then_hang(text):
+    def step(conn):
+        conn.say(text)
+        hang(conn)
+    step.hangs = True
+    return step
+
+
+hang.hangs = True
 
 
 def close(_conn):
@@ -41,6 +53,14 @@ def endless(text):
     def step(conn):
         while True:
             conn.sock.sendall(text)
+    return step
+
+
+def held(text, event):
+    """Says the text when the event is there."""
+    def step(conn):
+        event.wait(60)
+        conn.say(text)
     return step
 
 
@@ -125,8 +145,7 @@ class Connection:
             initial = self.hear()
         authzid, user, password = base64.b64decode(initial).split(b'\0')
         self.log['authzid'] = authzid.decode()
-        if script.delay:
-            time.sleep(script.delay)
+        self.server.judge(script.delay)
         if not authzid:
             return self.own_login(script, user.decode(), password)
         if password != script.password:
@@ -189,7 +208,7 @@ class Server:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(cert, key)
         self.script, self.logs, self.lock = script, [], threading.Lock()
-        self.open = self.most_open = 0
+        self.open = self.judging = self.most_judging = 0
         self.stopper, self.stop = socket.socketpair()
         self.listener = socket.create_server(('127.0.0.1', port), backlog=128)
         self.port = self.listener.getsockname()[1]
@@ -209,12 +228,12 @@ class Server:
 
     def serve(self, sock):
         log = {'tls': None, 'resumed': None, 'lines': [], 'bytes': b'',
-               'authzid': None, 'authcid': None, 'error': None}
+               'authzid': None, 'authcid': None, 'hung': False,
+               'error': None}
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self.lock:
             self.logs.append(log)
             self.open += 1
-            self.most_open = max(self.open, self.most_open)
         conn = Connection(self, sock, log)
         try:
             conn.session(self.script)
@@ -225,6 +244,16 @@ class Server:
         with self.lock:
             self.open -= 1
         conn.sock.close()
+
+    def judge(self, delay):
+        """Takes its time over a login, whose client waits for the answer."""
+        with self.lock:
+            self.judging += 1
+            self.most_judging = max(self.judging, self.most_judging)
+        if delay:
+            time.sleep(delay)
+        with self.lock:
+            self.judging -= 1
 
     def close(self):
         self.stop.send(b'x')
