@@ -207,8 +207,7 @@ usage(void)
 {
 	fprintf(stderr,
 	    "usage: authload -s socket -p dovecot|saslauthd [-P server's-pid]\n"
-	    "  [-c connections] [-d depth] [-n checks] [-w warm-up checks]\n"
-	    "  [-u users]\n");
+	    "  [-c connections] [-d depth] " LOAD_USAGE "\n");
 	exit(2);
 }
 
@@ -217,7 +216,7 @@ read_options(int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "s:p:P:c:d:n:w:u:")) != -1) {
+	while ((o = getopt(argc, argv, "s:p:P:c:d:" LOAD_OPTIONS)) != -1) {
 		if (o == 's')
 			option.path = optarg;
 		else if (o == 'p')
@@ -228,13 +227,7 @@ read_options(int argc, char **argv)
 			option.connections = load_number(optarg);
 		else if (o == 'd')
 			option.depth = load_number(optarg);
-		else if (o == 'n')
-			load.count = load_number(optarg);
-		else if (o == 'w')
-			load.warmup = load_number(optarg);
-		else if (o == 'u')
-			load.users = load_number(optarg);
-		else
+		else if (!load_option(&load, o, optarg))
 			usage();
 	}
 	if (option.path == NULL || option.connections == 0 ||

@@ -208,28 +208,21 @@ main(int argc, char **argv)
 	struct conn *conns;
 	int o;
 
-	while ((o = getopt(argc, argv, "s:a:c:n:w:u:")) != -1) {
+	while ((o = getopt(argc, argv, "s:a:c:" LOAD_OPTIONS)) != -1) {
 		if (o == 's')
 			url = optarg;
 		else if (o == 'a')
 			ca_file = optarg;
 		else if (o == 'c')
 			in_flight = load_number(optarg);
-		else if (o == 'n')
-			load.count = load_number(optarg);
-		else if (o == 'w')
-			load.warmup = load_number(optarg);
-		else if (o == 'u')
-			load.users = load_number(optarg);
-		else
+		else if (!load_option(&load, o, optarg))
 			url = "";
 	}
 	if (sscanf(url, "imaps://%63[0-9.]:%u", host, &port) != 2 ||
 	    inet_pton(AF_INET, host, &server.sin_addr) != 1 || in_flight == 0) {
 		fprintf(stderr,
 		    "usage: floor -s imaps://ADDRESS:PORT -a CA-FILE\n"
-		    "  [-c in-flight] [-n logins] [-w warm-up logins] [-u "
-		    "users]\n");
+		    "  [-c in-flight] " LOAD_USAGE "\n");
 		return 2;
 	}
 	server.sin_port = htons((uint16_t)port);

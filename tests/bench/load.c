@@ -57,6 +57,23 @@ load_number(const char *text)
 	return value;
 }
 
+bool
+load_option(struct load *load, int option, const char *value)
+{
+	size_t *number;
+
+	if (option == 'n')
+		number = &load->count;
+	else if (option == 'w')
+		number = &load->warmup;
+	else if (option == 'u')
+		number = &load->users;
+	else
+		return false;
+	*number = load_number(value);
+	return true;
+}
+
 void
 load_watch(struct load *load, pid_t pid)
 {

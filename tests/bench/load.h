@@ -27,6 +27,10 @@ struct load {
 	size_t taken;
 };
 
+/* The options -n, -w and -u of all these clients. False: it is none of them. */
+bool load_option(struct load *load, int option, const char *value);
+#define LOAD_OPTIONS "n:w:u:"
+#define LOAD_USAGE   "[-n checks] [-w warm-up checks] [-u users]"
 /* One more server process to watch. */
 void load_watch(struct load *load, pid_t pid);
 /* Is there one more to start? Then which of the users it is for. */

@@ -136,27 +136,20 @@ main(int argc, char **argv)
 	struct slot *slots;
 	int o;
 
-	while ((o = getopt(argc, argv, "s:a:c:n:w:u:")) != -1) {
+	while ((o = getopt(argc, argv, "s:a:c:" LOAD_OPTIONS)) != -1) {
 		if (o == 's')
 			url = optarg;
 		else if (o == 'a')
 			ca_file = optarg;
 		else if (o == 'c')
 			in_flight = load_number(optarg);
-		else if (o == 'n')
-			load.count = load_number(optarg);
-		else if (o == 'w')
-			load.warmup = load_number(optarg);
-		else if (o == 'u')
-			load.users = load_number(optarg);
-		else
+		else if (!load_option(&load, o, optarg))
 			url = NULL;
 	}
 	if (url == NULL || ca_file == NULL || in_flight == 0) {
 		fprintf(stderr,
 		    "usage: verify -s imaps://HOST:PORT -a CA-FILE\n"
-		    "  [-c in-flight] [-n logins] [-w warm-up logins]"
-		    " [-u users]\n");
+		    "  [-c in-flight] " LOAD_USAGE "\n");
 		return 2;
 	}
 	slots = calloc(in_flight, sizeof(*slots));
