@@ -37,14 +37,16 @@ static const struct dialogue_question alice = {
 	.password = "secret",
 };
 
-static const struct row {
-	bool mailbox;
+struct row {
+	bool more; /* is asked for: the mailbox; or is told: her address */
 	bool greeted;
 	const char *says[4]; /* each after our answer to the one before */
 	enum dialogue_outcome outcome;
 	bool answered;
 	const char *heard; /* all that we said */
-} rows[] = {
+};
+
+static const struct row rows[] = {
 	/* clang-format off */
 	{ false, false, { IR, "p1 OK\r\n" }, DIALOGUE_VERIFIED, true, AUTH_IR },
 	{ false, false, { IR, "p1 oK [CAPABILITY X] in\r\n" }, DIALOGUE_VERIFIED, true, AUTH_IR },
@@ -124,15 +126,8 @@ static const struct row {
 	/* clang-format on */
 };
 
-/* The same with alice's own password; client: her address is told. */
-static const struct own_row {
-	bool client;
-	bool greeted;
-	const char *says[4];
-	enum dialogue_outcome outcome;
-	bool answered;
-	const char *heard;
-} own_rows[] = {
+/* The same with alice's own password. */
+static const struct row own_rows[] = {
 	/* clang-format off */
 	{ false, false, { IR, "p1 OK\r\n" }, DIALOGUE_VERIFIED, true, OWN_IR },
 	{ false, false, { NO_IR, "+ \r\n", "p1 OK x\r\n" }, DIALOGUE_VERIFIED, true, AUTH OWN "\r\n" },
@@ -303,35 +298,40 @@ play(const struct dialogue_question *q, const char *const *says, size_t count,
 
 static const size_t pieces[] = { 1, 2, 7, 100000 };
 
-static void
-only_a_tagged_answer_decides(void **state)
+/* One row in pieces of one size. False: it went otherwise. */
+static bool
+goes_as_it_should(const struct row *row, const struct dialogue_question *q,
+    size_t piece)
 {
 	static struct dialogue d;
 	char heard[1000];
+
+	play(q, row->says, ARRAY_LEN(row->says), piece, &d, heard,
+	    sizeof(heard));
+	if (d.outcome == row->outcome && d.answered == row->answered &&
+	    strcmp(heard, row->heard) == 0)
+		return true;
+	print_error("\"%s\" \"%s\" by %zu: got %d %d \"%s\" (%s), want %d %d "
+		    "\"%s\"\n",
+	    row->says[0], row->says[1] == NULL ? "" : row->says[1], piece,
+	    (int)d.outcome, d.answered, heard, d.why, (int)row->outcome,
+	    row->answered, row->heard);
+	return false;
+}
+
+static void
+only_a_tagged_answer_decides(void **state)
+{
 	unsigned int wrong = 0;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		for (size_t j = 0; j < ARRAY_LEN(pieces); j++) {
-			const struct row *row = &rows[i];
-			struct dialogue_question q = alice;
+		struct dialogue_question q = alice;
 
-			q.mailbox = row->mailbox;
-			q.greeted = row->greeted;
-			play(&q, row->says, ARRAY_LEN(row->says), pieces[j], &d,
-			    heard, sizeof(heard));
-			if (d.outcome == row->outcome &&
-			    d.answered == row->answered &&
-			    strcmp(heard, row->heard) == 0)
-				continue;
-			wrong++;
-			print_error("row %zu \"%s\" \"%s\" by %zu: got %d %d "
-				    "\"%s\" (%s), want %d %d \"%s\"\n",
-			    i, row->says[0],
-			    row->says[1] == NULL ? "" : row->says[1], pieces[j],
-			    (int)d.outcome, d.answered, heard, d.why,
-			    (int)row->outcome, row->answered, row->heard);
-		}
+		q.mailbox = rows[i].more;
+		q.greeted = rows[i].greeted;
+		for (size_t j = 0; j < ARRAY_LEN(pieces); j++)
+			wrong += !goes_as_it_should(&rows[i], &q, pieces[j]);
 	}
 	assert_int_equal(wrong, 0);
 }
@@ -339,37 +339,23 @@ only_a_tagged_answer_decides(void **state)
 static void
 an_own_password_has_a_table_of_its_own(void **state)
 {
-	static struct dialogue d;
-	char heard[1000];
 	unsigned int wrong = 0;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(own_rows); i++) {
-		for (size_t j = 0; j < ARRAY_LEN(pieces); j++) {
-			const struct own_row *row = &own_rows[i];
-			struct dialogue_question q = {
-				.aim = DIALOGUE_PASSWORD,
-				.account = "alice",
-				.password = "secret",
-				.mailbox = true, /* never asked for */
-				.greeted = row->greeted,
-			};
+		struct dialogue_question q = {
+			.aim = DIALOGUE_PASSWORD,
+			.account = "alice",
+			.password = "secret",
+			.mailbox = true, /* never asked for */
+			.greeted = own_rows[i].greeted,
+		};
 
-			if (row->client)
-				(void)netaddr_parse("192.0.2.1", &q.client);
-			play(&q, row->says, ARRAY_LEN(row->says), pieces[j], &d,
-			    heard, sizeof(heard));
-			if (d.outcome == row->outcome &&
-			    d.answered == row->answered &&
-			    strcmp(heard, row->heard) == 0)
-				continue;
-			wrong++;
-			print_error("own row %zu \"%s\" by %zu: got %d %d "
-				    "\"%s\" (%s), want %d %d \"%s\"\n",
-			    i, row->says[1] == NULL ? "" : row->says[1],
-			    pieces[j], (int)d.outcome, d.answered, heard, d.why,
-			    (int)row->outcome, row->answered, row->heard);
-		}
+		if (own_rows[i].more)
+			(void)netaddr_parse("192.0.2.1", &q.client);
+		for (size_t j = 0; j < ARRAY_LEN(pieces); j++)
+			wrong +=
+			    !goes_as_it_should(&own_rows[i], &q, pieces[j]);
 	}
 	assert_int_equal(wrong, 0);
 }
