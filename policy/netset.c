@@ -13,13 +13,18 @@
 
 #include "policy/netindex.h"
 
-struct netset {
+/* The networks of one family. */
+struct family {
 	struct net *nets;
 	size_t count;
 	size_t room;
+	struct netindex *index;
+};
+
+struct netset {
+	struct family inet;
+	struct family inet6;
 	bool sealed;
-	struct netindex *inet;
-	struct netindex *inet6;
 };
 
 static const struct net no_net = { .addr = { .family = NETADDR_NONE } };
@@ -94,67 +99,70 @@ set_prefix(struct net *net, const char *text, unsigned int front,
     const char *given, struct err *e)
 {
 	unsigned int width = net->addr.family == NETADDR_INET ? 32 : 128;
+	char quoted[QUOTE_MAX + 4];
 	int prefix = (int)(front + width);
 
 	if (text != NULL)
 		prefix = parse_prefix(text, front + width);
-	if (prefix == 0 || prefix == (int)front) {
+	if (prefix > (int)front) {
+		net->prefix = (unsigned int)prefix - front;
+		return 0;
+	}
+	quote(given, quoted);
+	if (prefix == 0 || prefix == (int)front)
 		err_set(e,
 		    "\"%s\": that is every address; the prefix length must be "
 		    "from %u to %u",
-		    given, front + 1, front + width);
-		return -1;
-	}
-	if (prefix < (int)front) {
+		    quoted, front + 1, front + width);
+	else
 		err_set(e,
 		    "\"%s\": the prefix length must be a number from %u to %u "
 		    "without leading zeros",
-		    given, front + 1, front + width);
-		return -1;
-	}
-	net->prefix = (unsigned int)prefix - front;
-	return 0;
+		    quoted, front + 1, front + width);
+	return -1;
 }
 
 static int
 check_host_bits(const struct net *net, const char *given, struct err *e)
 {
 	struct net right = *net;
-	char text[NET_TEXT_MAX];
+	char text[NET_TEXT_MAX], quoted[QUOTE_MAX + 4];
 
 	clear_host_bits(&right);
 	if (memcmp(&right.addr.octets, &net->addr.octets, 16) == 0)
 		return 0;
 	net_format(&right, text);
-	err_set(e, "\"%s\": host bits are set; the network is %s", given, text);
+	quote(given, quoted);
+	err_set(e, "\"%s\": host bits are set; the network is %s", quoted,
+	    text);
 	return -1;
 }
 
-static int
-parse_net(const char *text, struct net *net_r, struct err *e)
+int
+net_parse(const char *text, struct net *net_r, struct err *e)
 {
 	const char *address = text[0] == '!' ? text + 1 : text;
 	size_t len = strcspn(address, "/");
 	const char *prefix = address[len] == '/' ? address + len + 1 : NULL;
-	char given[QUOTE_MAX + 4];
+	char quoted[QUOTE_MAX + 4];
 	bool mapped;
 
 	*net_r = no_net;
 	net_r->excluded = text[0] == '!';
-	quote(text, given);
 	if (parse_address(address, len, &net_r->addr) != 0) {
+		quote(text, quoted);
 		err_set(e,
 		    "\"%s\": not an IP network; allowed is ADDRESS or "
 		    "ADDRESS/PREFIX, after a \"!\" to exclude it, such as "
 		    "10.0.0.0/8, fd00::/8 or !10.0.0.1",
-		    given);
+		    quoted);
 		return -1;
 	}
 	mapped = net_r->addr.family == NETADDR_INET &&
 	    memchr(address, ':', len) != NULL;
-	if (set_prefix(net_r, prefix, mapped ? 96 : 0, given, e) != 0)
+	if (set_prefix(net_r, prefix, mapped ? 96 : 0, text, e) != 0)
 		return -1;
-	return check_host_bits(net_r, given, e);
+	return check_host_bits(net_r, text, e);
 }
 
 void
@@ -176,33 +184,57 @@ netset_new(void)
 	return calloc(1, sizeof(struct netset));
 }
 
+static void
+clear_family(struct family *family)
+{
+	netindex_free(&family->index);
+	free(family->nets);
+}
+
 void
 netset_free(struct netset **set)
 {
 	if (set == NULL || *set == NULL)
 		return;
-	netindex_free(&(*set)->inet);
-	netindex_free(&(*set)->inet6);
-	free((*set)->nets);
+	clear_family(&(*set)->inet);
+	clear_family(&(*set)->inet6);
 	free(*set);
 	*set = NULL;
 }
 
 static int
-make_room(struct netset *set)
+make_room(struct family *family)
 {
-	size_t room = set->room > 0 ? set->room * 2 : 16;
+	size_t room = family->room > 0 ? family->room * 2 : 16;
 	struct net *nets;
 
-	if (set->count < set->room)
+	if (family->count < family->room)
 		return 0;
-	if (set->count >= NETINDEX_MAX)
+	if (family->count >= NETINDEX_MAX)
 		return -1;
-	nets = reallocarray(set->nets, room, sizeof(*nets));
+	nets = reallocarray(family->nets, room, sizeof(*nets));
 	if (nets == NULL)
 		return -1;
-	set->nets = nets;
-	set->room = room;
+	family->nets = nets;
+	family->room = room;
+	return 0;
+}
+
+int
+netset_add_net(struct netset *set, const struct net *net, struct err *e)
+{
+	struct family *family =
+	    net->addr.family == NETADDR_INET ? &set->inet : &set->inet6;
+
+	if (set->sealed) {
+		err_set(e, "the set of networks is complete already");
+		return -1;
+	}
+	if (make_room(family) != 0) {
+		err_set(e, "no memory for another network");
+		return -1;
+	}
+	family->nets[family->count++] = *net;
 	return 0;
 }
 
@@ -211,29 +243,18 @@ netset_add(struct netset *set, const char *text, struct err *e)
 {
 	struct net net;
 
-	if (set->sealed) {
-		err_set(e, "the set of networks is complete already");
+	if (net_parse(text != NULL ? text : "", &net, e) != 0)
 		return -1;
-	}
-	if (parse_net(text != NULL ? text : "", &net, e) != 0)
-		return -1;
-	if (make_room(set) != 0) {
-		err_set(e, "no memory for another network");
-		return -1;
-	}
-	set->nets[set->count++] = net;
-	return 0;
+	return netset_add_net(set, &net, e);
 }
 
-/* IPv4 first, then by address; a network before those inside it. */
+/* By address; a network before those inside it. */
 static int
 compare_places(const struct net *a, const struct net *b)
 {
-	int order;
+	int order =
+	    memcmp(a->addr.octets, b->addr.octets, sizeof(a->addr.octets));
 
-	if (a->addr.family != b->addr.family)
-		return a->addr.family < b->addr.family ? -1 : 1;
-	order = memcmp(a->addr.octets, b->addr.octets, sizeof(a->addr.octets));
 	if (order != 0)
 		return order;
 	if (a->prefix != b->prefix)
@@ -247,6 +268,18 @@ compare_nets(const void *a, const void *b)
 	return compare_places(a, b);
 }
 
+/* A long list was written by a program, and most likely in order. */
+static void
+sort_nets(struct net *nets, size_t count)
+{
+	size_t i = 1;
+
+	while (i < count && compare_places(&nets[i - 1], &nets[i]) <= 0)
+		i++;
+	if (i < count)
+		qsort(nets, count, sizeof(*nets), compare_nets);
+}
+
 /* nets is sorted, so that the same prefix stands side by side. */
 static int
 check_conflicts(const struct net *nets, size_t count, struct err *e)
@@ -255,8 +288,8 @@ check_conflicts(const struct net *nets, size_t count, struct err *e)
 		struct net net = nets[i];
 		char text[NET_TEXT_MAX];
 
-		if (compare_places(&nets[i - 1], &net) != 0 ||
-		    nets[i - 1].excluded == net.excluded)
+		if (nets[i - 1].excluded == net.excluded ||
+		    compare_places(&nets[i - 1], &net) != 0)
 			continue;
 		net.excluded = false;
 		net_format(&net, text);
@@ -277,54 +310,35 @@ remove_duplicates(struct net *nets, size_t count)
 	return kept;
 }
 
-static size_t
-count_inet(const struct netset *set)
-{
-	size_t n = 0;
-
-	while (n < set->count && set->nets[n].addr.family == NETADDR_INET)
-		n++;
-	return n;
-}
-
 static int
-check_everybody(const struct net *nets, size_t count, const char *family,
-    struct err *e)
+seal_family(struct family *family, const char *name, struct err *e)
 {
-	if (!netindex_lists_everybody(nets, count))
-		return 0;
-	err_set(e, "the listed networks add up to every %s address", family);
-	return -1;
+	sort_nets(family->nets, family->count);
+	if (check_conflicts(family->nets, family->count, e) != 0)
+		return -1;
+	family->count = remove_duplicates(family->nets, family->count);
+	if (netindex_lists_everybody(family->nets, family->count)) {
+		err_set(e, "the listed networks add up to every %s address",
+		    name);
+		return -1;
+	}
+	family->index = netindex_new(family->nets, family->count);
+	if (family->index == NULL) {
+		err_set(e, "no memory for %zu networks", family->count);
+		return -1;
+	}
+	return 0;
 }
 
 int
 netset_seal(struct netset *set, struct err *e)
 {
-	const struct net *inet6;
-	size_t inet_count, inet6_count;
-
 	if (set->sealed)
 		return 0;
-	if (set->count > 0)
-		qsort(set->nets, set->count, sizeof(set->nets[0]),
-		    compare_nets);
-	if (check_conflicts(set->nets, set->count, e) != 0)
+	netindex_free(&set->inet.index);
+	if (seal_family(&set->inet, "IPv4", e) != 0 ||
+	    seal_family(&set->inet6, "IPv6", e) != 0)
 		return -1;
-	set->count = remove_duplicates(set->nets, set->count);
-	inet_count = count_inet(set);
-	inet6_count = set->count - inet_count;
-	inet6 = inet6_count > 0 ? &set->nets[inet_count] : NULL;
-	if (check_everybody(set->nets, inet_count, "IPv4", e) != 0 ||
-	    check_everybody(inet6, inet6_count, "IPv6", e) != 0)
-		return -1;
-	set->inet = netindex_new(set->nets, inet_count);
-	set->inet6 = netindex_new(inet6, inet6_count);
-	if (set->inet == NULL || set->inet6 == NULL) {
-		netindex_free(&set->inet);
-		netindex_free(&set->inet6);
-		err_set(e, "no memory for %zu networks", set->count);
-		return -1;
-	}
 	set->sealed = true;
 	return 0;
 }
@@ -339,10 +353,10 @@ netset_contains(const struct netset *set, const struct netaddr *addr,
 	if (set->sealed) {
 		switch (addr->family) {
 		case NETADDR_INET:
-			prefix = netindex_find(set->inet, addr, &listed);
+			prefix = netindex_find(set->inet.index, addr, &listed);
 			break;
 		case NETADDR_INET6:
-			prefix = netindex_find(set->inet6, addr, &listed);
+			prefix = netindex_find(set->inet6.index, addr, &listed);
 			break;
 		case NETADDR_NONE:
 			break;
@@ -363,11 +377,15 @@ netset_contains(const struct netset *set, const struct netaddr *addr,
 size_t
 netset_count(const struct netset *set)
 {
-	return set->sealed ? set->count : 0;
+	return set->sealed ? set->inet.count + set->inet6.count : 0;
 }
 
 struct net
 netset_get(const struct netset *set, size_t i)
 {
-	return i < netset_count(set) ? set->nets[i] : no_net;
+	if (i >= netset_count(set))
+		return no_net;
+	if (i < set->inet.count)
+		return set->inet.nets[i];
+	return set->inet6.nets[i - set->inet.count];
 }

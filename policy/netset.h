@@ -18,6 +18,12 @@ struct net {
 
 #define NET_TEXT_MAX (NETADDR_TEXT_MAX + 6)
 
+/*
+ * Of "[!]ADDRESS[/PREFIX]" (no prefix: one host). Returns -1 with the reason
+ * in e: not an address (see netaddr_parse), prefix out of range or with a
+ * leading zero or sign, host bits set, /0 in any spelling (also ::ffff:0:0/96).
+ */
+int net_parse(const char *text, struct net *net_r, struct err *e);
 /* "10.0.0.0/8", "!fd00::1/128". */
 void net_format(const struct net *n, char text_r[NET_TEXT_MAX]);
 
@@ -33,11 +39,10 @@ struct netset *netset_new(void);
 /* Frees and nulls; NULL is allowed. */
 void netset_free(struct netset **set);
 
-/*
- * Adds "[!]ADDRESS[/PREFIX]" (no prefix: one host). Returns -1 with the reason
- * in e: not an address (see netaddr_parse), prefix out of range or with a
- * leading zero or sign, host bits set, /0 in any spelling (also ::ffff:0:0/96).
- */
+/* Adds a network that net_parse() made. Returns -1 with the reason in e: no
+ * memory, or the set is sealed. */
+int netset_add_net(struct netset *set, const struct net *net, struct err *e);
+/* The same from text; -1 also for what net_parse() refuses. */
 int netset_add(struct netset *set, const char *text, struct err *e);
 
 /*
