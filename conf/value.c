@@ -30,6 +30,9 @@ is_alnum(char c)
 	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+/* More than any option takes, and far from an overflow. */
+#define NUMBER_MAX UINT64_C(9999999999999)
+
 /* The digits at the start of text; end_r is what follows them. */
 static int
 leading_number(const char *text, uint64_t *number_r, const char **end_r)
@@ -38,7 +41,7 @@ leading_number(const char *text, uint64_t *number_r, const char **end_r)
 	const char *p = text;
 
 	for (; is_digit(*p); p++) {
-		if (n > (UINT32_MAX - 9) / 10)
+		if (n > NUMBER_MAX / 10)
 			return -1;
 		n = n * 10 + (uint64_t)(*p - '0');
 	}
@@ -79,7 +82,7 @@ value_duration(const char *text, uint64_t *ms_r)
 	    end[1] != '\0')
 		return -1;
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (units[i].letter == *end) {
+		if (units[i].letter == *end && n <= UINT64_MAX / units[i].ms) {
 			*ms_r = n * units[i].ms;
 			return 0;
 		}

@@ -35,7 +35,7 @@ int value_listen(const char *text, struct err *e);
 /* The same without fd:N; HOST is an address that only this host can reach, or
  * "localhost". */
 int value_listen_local(const char *text, struct err *e);
-/* lmdb: or lmdb:DIR. */
+/* lmdb:, lmdb:DIR, redis://... or rediss://... */
 int value_store_url(const char *text, struct err *e);
 /* imaps://HOST[:PORT] or imap://HOST[:PORT]; HOST may be an IPv6 address in
  * brackets. */
