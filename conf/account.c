@@ -151,15 +151,13 @@ account_warn(struct loader *l, const struct block *root)
 	    c->socket_group == NULL)
 		return;
 	if (!find_account(c->user, &account))
-		report_warning(&l->r,
-		    document_line(l->document, root, OPTION_USER), "user",
+		report_warning(&l->r, block_line(root, OPTION_USER), "user",
 		    "there is no user \"%s\" on this host; postern will not "
 		    "start",
 		    c->user);
-	warn_group(l, document_line(l->document, root, OPTION_SOCKET_GROUP),
-	    "socket_group", c->listen, c->socket_group);
-	warn_directory(l, document_line(l->document, root, OPTION_LISTEN),
-	    "listen", c->listen);
+	warn_group(l, block_line(root, OPTION_SOCKET_GROUP), "socket_group",
+	    c->listen, c->socket_group);
+	warn_directory(l, block_line(root, OPTION_LISTEN), "listen", c->listen);
 	account_warn_file(l, 1, "file", l->r.file);
 }
 
@@ -172,9 +170,7 @@ account_warn_socket(struct loader *l, const struct block *b,
 	if (l->env->host == NULL || listen == NULL || group == NULL)
 		return;
 	option_label(o->group, label);
-	warn_group(l, document_line(l->document, b, o->group), label, listen,
-	    group);
+	warn_group(l, block_line(b, o->group), label, listen, group);
 	option_label(o->listen, label);
-	warn_directory(l, document_line(l->document, b, o->listen), label,
-	    listen);
+	warn_directory(l, block_line(b, o->listen), label, listen);
 }

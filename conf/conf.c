@@ -24,7 +24,7 @@ static void
 load_socket_mode(struct loader *l, const struct block *root)
 {
 	unsigned int line;
-	const char *text = load_text(l, root, OPTION_SOCKET_MODE, &line);
+	const char *text = load_text(root, OPTION_SOCKET_MODE, &line);
 	struct err e = { "" };
 
 	if (value_socket_mode(text, &l->conf->socket_mode, &e) < 0)
@@ -54,12 +54,9 @@ take_local_domain(struct loader *l, void *arg, unsigned int line,
 static void
 load_mode(struct loader *l, const struct block *root)
 {
-	unsigned int line;
-
 	l->conf->policy.mode = (enum mode)load_word(l, root, OPTION_MODE);
-	(void)load_text(l, root, OPTION_MODE, &line);
 	if (l->conf->policy.mode == MODE_OBSERVE)
-		report_warning(&l->r, line, "mode",
+		report_warning(&l->r, block_line(root, OPTION_MODE), "mode",
 		    "observe: verdicts are only logged, ALL MAIL PASSES");
 }
 
@@ -163,7 +160,7 @@ static void
 load_realm(struct loader *l, const struct block *b)
 {
 	unsigned int line;
-	const char *text = load_text(l, b, OPTION_AUTH_REALM, &line);
+	const char *text = load_text(b, OPTION_AUTH_REALM, &line);
 	char name[DOMAIN_MAX + 1] = "";
 	enum domain_kind kind = DOMAIN_NONE;
 
@@ -189,8 +186,7 @@ load_auth(struct loader *l)
 	load_list(l, &b, OPTION_AUTH_MECHANISMS, take_mechanism, NULL);
 	if (policy->mechanism_count == 0 &&
 	    block_items(&b, OPTION_AUTH_MECHANISMS).count == 0)
-		report_warning(&l->r,
-		    document_line(l->document, &b, OPTION_AUTH_MECHANISMS),
+		report_warning(&l->r, block_line(&b, OPTION_AUTH_MECHANISMS),
 		    "auth.mechanisms",
 		    "it is empty: every login will be refused");
 	load_realm(l, &b);
@@ -214,15 +210,26 @@ load_identity(struct loader *l)
 	conf->identity_grace_ms = load_duration(l, &b, OPTION_IDENTITY_GRACE);
 }
 
+static struct conf_rate
+load_guesses(struct loader *l, const struct block *b, enum option option)
+{
+	struct conf_quota rate = { 0 };
+
+	load_rate(l, b, option, &rate);
+	return (struct conf_rate){ (unsigned int)rate.count, rate.window_ms };
+}
+
 static void
 load_guessing(struct loader *l)
 {
 	struct block b = only_block(l, SECTION_GUESSING);
 	struct conf_guessing *guessing = &l->conf->guessing;
 
-	load_rate(l, &b, OPTION_GUESSING_PER_ADDRESS, &guessing->per_address);
-	load_rate(l, &b, OPTION_GUESSING_PER_NETWORK, &guessing->per_network);
-	load_rate(l, &b, OPTION_GUESSING_PER_LOGIN, &guessing->per_login);
+	guessing->per_address =
+	    load_guesses(l, &b, OPTION_GUESSING_PER_ADDRESS);
+	guessing->per_network =
+	    load_guesses(l, &b, OPTION_GUESSING_PER_NETWORK);
+	guessing->per_login = load_guesses(l, &b, OPTION_GUESSING_PER_LOGIN);
 	guessing->delay_ms = load_duration(l, &b, OPTION_GUESSING_DELAY);
 	guessing->spare_ms = load_duration(l, &b, OPTION_GUESSING_SPARE);
 }
@@ -256,8 +263,7 @@ warn_any_domain(struct loader *l, const struct block *b)
 		     k++) {
 			if (strcmp(imap->domains[k], "*") == 0)
 				report_warning(&l->r,
-				    document_line(l->document, b,
-					OPTION_SENDERS_OWN),
+				    block_line(b, OPTION_SENDERS_OWN),
 				    "senders.own",
 				    "%%d is any domain that a client likes: "
 				    "with its login_as = \"user\", imap "
@@ -279,12 +285,11 @@ static void
 load_map(struct loader *l, const struct block *b)
 {
 	struct reporter of_map = { .report = l->r.report };
-	unsigned int line;
+	unsigned int line = block_line(b, OPTION_SENDERS_MAP);
 	char *path = NULL, *text = NULL;
 	size_t len = 0, errors;
 	struct err e = { "" };
 
-	(void)load_text(l, b, OPTION_SENDERS_MAP, &line);
 	load_string(l, b, OPTION_SENDERS_MAP, value_absolute_path, &path);
 	if (path == NULL || *path == '\0' || l->env->no_files)
 		goto out;

@@ -34,7 +34,7 @@ keep_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	if (item == NULL)
 		return -1;
 	item->line = (unsigned int)cfg->line;
-	memcpy(item->text, value, size);
+	item->text = memcpy(item + 1, value, size);
 	*(void **)result = item;
 	return 0;
 }
@@ -54,8 +54,6 @@ fill_options(enum section section, cfg_opt_t *opts)
 		opts[n].name = row->name;
 		opts[n].type = CFGT_PTR;
 		opts[n].flags = CFGF_NODEFAULT;
-		if (row->type == OPTION_TYPE_LIST)
-			opts[n].flags |= CFGF_LIST;
 		opts[n].parsecb = keep_value;
 		opts[n].freecb = free;
 		n++;
@@ -187,6 +185,7 @@ struct block
 document_block(const struct document *document, enum section section, size_t i)
 {
 	struct block block = { .section = document->cfg,
+		.scan = &document->scan,
 		.title = "",
 		.line = 1 };
 	size_t n = 0;
@@ -222,33 +221,42 @@ block_has(const struct block *block, enum option option)
 	return opt != NULL && (opt->flags & CFGF_MODIFIED) != 0;
 }
 
+/* NULL when it was not given, or takes no list. */
+static const struct scan_list *
+get_list(const struct block *block, enum option option)
+{
+	const struct item *number;
+
+	if (option_row(option)->type != OPTION_TYPE_LIST ||
+	    !block_has(block, option))
+		return NULL;
+	number = cfg_opt_getnptr(get_option(block, option), 0);
+	return &block->scan->lists[strtoul(number->text, NULL, 10)];
+}
+
 struct items
 block_items(const struct block *block, enum option option)
 {
-	struct items items = { .count = 0, .option = NULL };
+	const struct scan_list *list = get_list(block, option);
+	struct items items = { .count = 0, .first = NULL };
 
-	items.option = get_option(block, option);
-	if (items.option != NULL)
-		items.count = cfg_opt_size(items.option);
+	if (list != NULL && list->count > 0) {
+		items.count = list->count;
+		items.first = &block->scan->items[list->first];
+	} else if (list == NULL && block_has(block, option)) {
+		items.count = 1;
+		items.first = cfg_opt_getnptr(get_option(block, option), 0);
+	}
 	return items;
 }
 
-const struct item *
-items_get(const struct items *items, size_t i)
-{
-	return cfg_opt_getnptr(items->option, (unsigned int)i);
-}
-
 unsigned int
-document_line(const struct document *document, const struct block *block,
-    enum option option)
+block_line(const struct block *block, enum option option)
 {
+	const struct scan_list *list = get_list(block, option);
 	struct items items = block_items(block, option);
 
 	if (items.count > 0)
-		return items_get(&items, 0)->line;
-	if (block_has(block, option) &&
-	    !section_row(option_row(option)->section)->titled)
-		return document->scan.lines[option];
-	return block->line;
+		return items.first[0].line;
+	return list != NULL ? list->line : block->line;
 }

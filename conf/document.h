@@ -7,6 +7,7 @@
 
 #include "conf/options.h"
 #include "conf/report.h"
+#include "conf/scan.h"
 
 /* A configuration file as it is written: sections, options, values and the
  * lines they are on. Nothing in it has been judged. */
@@ -15,20 +16,15 @@ struct document;
 /* A section of it. Borrowed from the document. */
 struct block {
 	void *section;
+	const struct scan *scan;
 	const char *title; /* "" for none */
 	unsigned int line;
-};
-
-/* A value as it is in the file. */
-struct item {
-	unsigned int line;
-	char text[];
 };
 
 /* All values of one option, in order. */
 struct items {
 	size_t count;
-	void *option;
+	const struct item *first;
 };
 
 /* NULL: no document (reported). Errors that leave a document behind are only
@@ -48,10 +44,8 @@ struct block document_block(const struct document *document,
 bool block_has(const struct block *block, enum option option);
 /* Its values; none when it was not given. Borrowed from the document. */
 struct items block_items(const struct block *block, enum option option);
-const struct item *items_get(const struct items *items, size_t i);
-/* The line to blame when there is no item: where the option was given, else
+/* The line to blame for it: of its first value, else where it was given, else
  * where its section begins. */
-unsigned int document_line(const struct document *document,
-    const struct block *block, enum option option);
+unsigned int block_line(const struct block *block, enum option option);
 
 #endif

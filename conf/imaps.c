@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/account.h"
-#include "conf/files.h"
 #include "conf/value.h"
 #include "policy/domain.h"
 #include "policy/login.h"
@@ -103,8 +101,7 @@ load_verify(struct loader *l, const struct block *b, struct conf_imap *imap)
 	if (imap->verify[0] == VERIFY_SESSION &&
 	    imap->verify[1] == VERIFY_NONE &&
 	    document_block_count(l->document, SECTION_SASL) == 0)
-		report_warning(&l->r,
-		    document_line(l->document, b, OPTION_IMAP_VERIFY),
+		report_warning(&l->r, block_line(b, OPTION_IMAP_VERIFY),
 		    "imap.verify",
 		    "session alone and no sasl section: no login will ever be "
 		    "proven (session-unproven)");
@@ -117,57 +114,20 @@ asks_by_proxy(const struct conf_imap *imap)
 	    imap->verify[1] == VERIFY_PROXY;
 }
 
+/* What verify does not ask for is not read. */
 static void
-load_ca_file(struct loader *l, const struct block *b, struct conf_imap *imap)
+load_proxy(struct loader *l, const struct block *b, struct conf_imap *imap)
 {
-	unsigned int line;
-	const char *path = load_text(l, b, OPTION_IMAP_CA_FILE, &line);
-	struct err e = { "" };
-
-	load_string(l, b, OPTION_IMAP_CA_FILE, value_absolute_path,
-	    &imap->ca_file);
-	if (imap->ca_file == NULL || l->env->no_files)
+	load_string(l, b, OPTION_IMAP_PROXY_USER, NULL, &imap->proxy_user);
+	if (asks_by_proxy(imap)) {
+		load_secret(l, b, OPTION_IMAP_PROXY_PASSWORD_FILE,
+		    "the password of proxy_user", &imap->proxy_password);
 		return;
-	if (files_check_readable(path, &e) < 0)
-		report_error(&l->r, line, "imap.ca_file",
-		    REPORT_PATH ": %s; allowed: a file of CA certificates in "
-				"PEM that postern can read",
-		    path, e.text);
-	else
-		account_warn_file(l, line, "imap.ca_file", path);
-}
-
-static void
-load_secret(struct loader *l, const struct block *b, struct conf_imap *imap)
-{
-	unsigned int line;
-	char *path = NULL;
-	struct err e = { "" };
-
+	}
 	load_string(l, b, OPTION_IMAP_PROXY_PASSWORD_FILE, value_absolute_path,
-	    &path);
-	if (path == NULL)
-		return;
-	if (!asks_by_proxy(imap)) {
-		*path = '\0';
-		imap->proxy_password = path;
-		return;
-	}
-	(void)load_text(l, b, OPTION_IMAP_PROXY_PASSWORD_FILE, &line);
-	if (l->env->no_files) {
-		imap->proxy_password = path;
-		return;
-	}
-	if (files_read_secret(path, &imap->proxy_password, &e) < 0)
-		report_error(&l->r, line, "imap.proxy_password_file",
-		    REPORT_PATH ": %s; allowed: a file with the password of "
-				"proxy_user in one line of 1 to %d octets, "
-				"readable to postern's user alone (mode 0600 "
-				"or 0400)",
-		    path, e.text, FILES_SECRET_MAX);
-	else
-		account_warn_file(l, line, "imap.proxy_password_file", path);
-	free(path);
+	    &imap->proxy_password);
+	if (imap->proxy_password != NULL)
+		*imap->proxy_password = '\0';
 }
 
 /* A canary that can never verify would be an alarm for ever. */
@@ -175,7 +135,7 @@ static void
 load_canary(struct loader *l, const struct block *b, struct conf_imap *imap)
 {
 	unsigned int line;
-	const char *text = load_text(l, b, OPTION_IMAP_CANARY, &line);
+	const char *text = load_text(b, OPTION_IMAP_CANARY, &line);
 	const char *reason = NULL;
 	struct login login = { "" };
 	bool match = false;
@@ -214,7 +174,7 @@ load_imap(struct loader *l, const struct block *b, struct conf_imap *imap)
 		report_no_memory(&l->r);
 	load_list(l, b, OPTION_IMAP_URL, take_url, imap);
 	refuse_empty(l, b, OPTION_IMAP_URL, imap->url_count);
-	load_ca_file(l, b, imap);
+	load_authorities(l, b, OPTION_IMAP_CA_FILE, true, &imap->ca_file);
 	load_list(l, b, OPTION_IMAP_DOMAINS, take_domain, imap);
 	refuse_empty(l, b, OPTION_IMAP_DOMAINS, imap->domain_count);
 	imap->login_as = (enum login_as)load_word(l, b, OPTION_IMAP_LOGIN_AS);
@@ -222,8 +182,7 @@ load_imap(struct loader *l, const struct block *b, struct conf_imap *imap)
 	    &imap->master_separator);
 	load_verify(l, b, imap);
 	imap->forward_client = load_bool(l, b, OPTION_IMAP_FORWARD_CLIENT);
-	load_string(l, b, OPTION_IMAP_PROXY_USER, NULL, &imap->proxy_user);
-	load_secret(l, b, imap);
+	load_proxy(l, b, imap);
 	imap->mailbox_check =
 	    (enum mailbox_check)load_word(l, b, OPTION_IMAP_MAILBOX_CHECK);
 	load_canary(l, b, imap);

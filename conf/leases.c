@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/account.h"
-#include "conf/files.h"
 #include "conf/value.h"
 #include "policy/netset.h"
 
@@ -38,8 +36,7 @@ load_except(struct loader *l, const struct block *b)
 	}
 	load_list(l, b, OPTION_LEASES_EXCEPT, take_except, set);
 	if (l->r.report->errors == errors && netset_seal(set, &e) < 0)
-		report_error(&l->r,
-		    document_line(l->document, b, OPTION_LEASES_EXCEPT),
+		report_error(&l->r, block_line(b, OPTION_LEASES_EXCEPT),
 		    "leases.except",
 		    "%s; allowed: each network once, and not everybody",
 		    e.text);
@@ -111,10 +108,9 @@ static void
 load_http_listen(struct loader *l, const struct block *b,
     struct conf_http *http)
 {
+	unsigned int line = block_line(b, OPTION_HTTP_LISTEN);
 	char *text = NULL;
-	unsigned int line;
 
-	(void)load_text(l, b, OPTION_HTTP_LISTEN, &line);
 	load_string(l, b, OPTION_HTTP_LISTEN, check_listen, &text);
 	if (text == NULL)
 		return;
@@ -126,39 +122,12 @@ load_http_listen(struct loader *l, const struct block *b,
 	free(text);
 }
 
-static void
-load_http_secret(struct loader *l, const struct block *b,
-    struct conf_http *http)
-{
-	unsigned int line;
-	char *path = NULL;
-	struct err e = { "" };
-
-	(void)load_text(l, b, OPTION_HTTP_SECRET_FILE, &line);
-	load_string(l, b, OPTION_HTTP_SECRET_FILE, value_absolute_path, &path);
-	if (path == NULL)
-		return;
-	if (*path == '\0' || l->env->no_files) {
-		http->secret = path;
-		return;
-	}
-	if (files_read_secret(path, &http->secret, &e) < 0)
-		report_error(&l->r, line, "http.secret_file",
-		    REPORT_PATH ": %s; allowed: a file with the secret in one "
-				"line of 1 to %d octets, readable to postern's "
-				"user alone (mode 0600 or 0400)",
-		    path, e.text, FILES_SECRET_MAX);
-	else
-		account_warn_file(l, line, "http.secret_file", path);
-	free(path);
-}
-
 /* Who may report logins? */
 static void
 check_strangers(struct loader *l, const struct block *b,
     const struct conf_http *http)
 {
-	unsigned int line = document_line(l->document, b, OPTION_HTTP_LISTEN);
+	unsigned int line = block_line(b, OPTION_HTTP_LISTEN);
 	struct err unused;
 
 	if (http->listen == NULL || http->secret == NULL)
@@ -192,7 +161,8 @@ load_http(struct loader *l)
 		return;
 	b = document_block(l->document, SECTION_HTTP, 0);
 	load_http_listen(l, &b, http);
-	load_http_secret(l, &b, http);
+	load_secret(l, &b, OPTION_HTTP_SECRET_FILE, "the secret",
+	    &http->secret);
 	load_access(l, &b, &options, http->listen, &http->socket_mode,
 	    &http->socket_group);
 	check_strangers(l, &b, http);

@@ -62,26 +62,6 @@ conf_counter_name(enum limit_counter counter)
 	return option_row(counter_options[counter])->name;
 }
 
-/* A rate, or "" for none. */
-static void
-load_quota(struct loader *l, const struct block *b, enum option option,
-    struct conf_quota *quota_r)
-{
-	const struct option_row *row = option_row(option);
-	uint64_t count = 0, window = 0;
-	unsigned int line;
-	const char *text = load_text(l, b, option, &line);
-
-	if (*text == '\0' && *row->def == '\0')
-		return;
-	if (value_rate(text, &count, &window) < 0)
-		load_refuse(l, line, option, text, "is no rate such as 500/1h");
-	else if (count < row->min || count > row->max ||
-	    window < VALUE_WINDOW_MIN || window > VALUE_WINDOW_MAX)
-		load_refuse(l, line, option, text, "is out of range");
-	*quota_r = (struct conf_quota){ count, window };
-}
-
 /* It is part of the names of counters, and of log lines. */
 static bool
 name_is_plain(const char *name)
@@ -96,14 +76,12 @@ static void
 check_key(struct loader *l, const struct block *b, const struct conf_limit *c)
 {
 	if (c->key != LIMIT_KEY_LOGIN && c->action == LIMIT_CONTAIN)
-		report_error(&l->r,
-		    document_line(l->document, b, OPTION_LIMITS_ACTION),
+		report_error(&l->r, block_line(b, OPTION_LIMITS_ACTION),
 		    "limits.action",
 		    "\"contain\" is for logins only; allowed: tempfail, warn, "
 		    "or key = \"login\"");
 	if (c->key == LIMIT_KEY_ADDR && c->quotas[COUNTER_ADDRESSES].count > 0)
-		report_error(&l->r,
-		    document_line(l->document, b, OPTION_LIMITS_ADDRESSES),
+		report_error(&l->r, block_line(b, OPTION_LIMITS_ADDRESSES),
 		    "limits.addresses",
 		    "an address has one address; allowed: \"\" or another key");
 }
@@ -121,7 +99,7 @@ load_limit(struct loader *l, const struct block *b, struct conf_limit *c)
 		report_no_memory(&l->r);
 	c->key = (enum limit_key)load_word(l, b, OPTION_LIMITS_KEY);
 	for (size_t i = 0; i < LIMIT_COUNTERS; i++)
-		load_quota(l, b, counter_options[i], &c->quotas[i]);
+		load_rate(l, b, counter_options[i], &c->quotas[i]);
 	c->count_local = load_word(l, b, OPTION_LIMITS_LOCAL) != 0;
 	c->action = (enum limit_action)load_word(l, b, OPTION_LIMITS_ACTION);
 	check_key(l, b, c);
@@ -172,7 +150,7 @@ load_contain(struct loader *l, const struct block *b)
 	c->local_ms = load_duration(l, b, OPTION_CONTAIN_LOCAL);
 	c->shut_ms = load_duration(l, b, OPTION_CONTAIN_SHUT);
 	c->memory_ms = load_duration(l, b, OPTION_CONTAIN_MEMORY);
-	load_quota(l, b, OPTION_CONTAIN_RATE, &c->rate);
+	load_rate(l, b, OPTION_CONTAIN_RATE, &c->rate);
 }
 
 void

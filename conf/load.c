@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/account.h"
+#include "conf/files.h"
 #include "conf/value.h"
 
 void
@@ -30,22 +32,20 @@ load_refuse_absence(struct loader *l, const struct block *b, enum option option)
 
 	option_label(option, label);
 	option_allowed(option, allowed);
-	report_error(&l->r, document_line(l->document, b, option), label,
-	    "%s; allowed: %s",
+	report_error(&l->r, block_line(b, option), label, "%s; allowed: %s",
 	    block_has(b, option) ? "an empty list" : "it is not given",
 	    allowed);
 }
 
 const char *
-load_text(struct loader *l, const struct block *b, enum option option,
-    unsigned int *line_r)
+load_text(const struct block *b, enum option option, unsigned int *line_r)
 {
 	struct items items = block_items(b, option);
 
 	if (line_r != NULL)
-		*line_r = document_line(l->document, b, option);
+		*line_r = block_line(b, option);
 	if (items.count > 0)
-		return items_get(&items, 0)->text;
+		return items.first[0].text;
 	if (option_row(option)->def == OPTION_INHERITED)
 		return "";
 	return option_row(option)->def;
@@ -76,7 +76,7 @@ load_string(struct loader *l, const struct block *b, enum option option,
     int (*check)(const char *text, struct err *e), char **string_r)
 {
 	unsigned int line;
-	const char *text = load_text(l, b, option, &line);
+	const char *text = load_text(b, option, &line);
 	struct err e;
 
 	if (!length_is_allowed(l, line, option, text))
@@ -94,7 +94,7 @@ unsigned int
 load_word(struct loader *l, const struct block *b, enum option option)
 {
 	unsigned int line, index = 0;
-	const char *text = load_text(l, b, option, &line);
+	const char *text = load_text(b, option, &line);
 
 	if (value_word(option_row(option)->allowed, text, &index) < 0)
 		load_refuse(l, line, option, text, "is not known");
@@ -124,7 +124,7 @@ unsigned int
 load_number(struct loader *l, const struct block *b, enum option option)
 {
 	unsigned int line;
-	const char *text = load_text(l, b, option, &line);
+	const char *text = load_text(b, option, &line);
 	uint64_t number;
 
 	if (value_number(text, &number) < 0) {
@@ -140,7 +140,7 @@ uint64_t
 load_duration(struct loader *l, const struct block *b, enum option option)
 {
 	unsigned int line;
-	const char *text = load_text(l, b, option, &line);
+	const char *text = load_text(b, option, &line);
 	uint64_t ms;
 
 	if (value_duration(text, &ms) < 0) {
@@ -153,24 +153,70 @@ load_duration(struct loader *l, const struct block *b, enum option option)
 
 void
 load_rate(struct loader *l, const struct block *b, enum option option,
-    struct conf_rate *rate_r)
+    struct conf_quota *rate_r)
 {
+	const struct option_row *row = option_row(option);
+	uint64_t count = 0, window = 0;
 	unsigned int line;
-	const char *text = load_text(l, b, option, &line);
-	uint64_t count, window;
+	const char *text = load_text(b, option, &line);
 
-	if (value_rate(text, &count, &window) < 0) {
+	if (*text == '\0' && *row->def == '\0')
+		return;
+	if (value_rate(text, &count, &window) < 0)
 		load_refuse(l, line, option, text, "is no rate such as 20/10m");
-		return;
-	}
-	if (!number_is_allowed(l, line, option, text, count))
-		return;
-	if (window < VALUE_WINDOW_MIN || window > VALUE_WINDOW_MAX) {
+	else if (count < row->min || count > row->max ||
+	    window < VALUE_WINDOW_MIN || window > VALUE_WINDOW_MAX)
 		load_refuse(l, line, option, text, "is out of range");
+	else
+		*rate_r = (struct conf_quota){ count, window };
+}
+
+void
+load_secret(struct loader *l, const struct block *b, enum option option,
+    const char *what, char **secret_r)
+{
+	unsigned int line = block_line(b, option);
+	char label[OPTION_LABEL_MAX], *path = NULL;
+	struct err e = { "" };
+
+	load_string(l, b, option, value_absolute_path, &path);
+	if (path == NULL)
+		return;
+	if (*path == '\0' || l->env->no_files) {
+		*secret_r = path;
 		return;
 	}
-	rate_r->count = (unsigned int)count;
-	rate_r->window_ms = window;
+	option_label(option, label);
+	if (files_read_secret(path, secret_r, &e) < 0)
+		report_error(&l->r, line, label,
+		    REPORT_PATH ": %s; allowed: a file with %s in one line of "
+				"1 to %d octets, readable to postern's user "
+				"alone (mode 0600 or 0400)",
+		    path, e.text, what, FILES_SECRET_MAX);
+	else
+		account_warn_file(l, line, label, path);
+	free(path);
+}
+
+void
+load_authorities(struct loader *l, const struct block *b, enum option option,
+    bool wanted, char **path_r)
+{
+	unsigned int line = block_line(b, option);
+	char label[OPTION_LABEL_MAX];
+	struct err e = { "" };
+
+	load_string(l, b, option, value_absolute_path, path_r);
+	if (*path_r == NULL || !wanted || l->env->no_files)
+		return;
+	option_label(option, label);
+	if (files_check_readable(*path_r, &e) < 0)
+		report_error(&l->r, line, label,
+		    REPORT_PATH ": %s; allowed: a file of CA certificates in "
+				"PEM that postern can read",
+		    *path_r, e.text);
+	else
+		account_warn_file(l, line, label, *path_r);
 }
 
 /* The elements of a default, which stand in the table between blanks. */
@@ -202,7 +248,7 @@ load_list(struct loader *l, const struct block *b, enum option option,
 		return;
 	}
 	for (size_t i = 0; i < items.count; i++) {
-		const struct item *item = items_get(&items, i);
+		const struct item *item = &items.first[i];
 
 		if (length_is_allowed(l, item->line, option, item->text))
 			take(l, arg, item->line, item->text);

@@ -42,8 +42,8 @@ void load_refuse(struct loader *l, unsigned int line, enum option option,
 
 /* The value of an option, or its default ("" for OPTION_INHERITED); line_r
  * (NULL allowed) is the line to blame. Not judged. */
-const char *load_text(struct loader *l, const struct block *b,
-    enum option option, unsigned int *line_r);
+const char *load_text(const struct block *b, enum option option,
+    unsigned int *line_r);
 
 /* Judged by type and range, and by check (NULL allowed). On any error they
  * report and leave *string_r NULL or return 0. */
@@ -57,8 +57,17 @@ unsigned int load_number(struct loader *l, const struct block *b,
 uint64_t load_duration(struct loader *l, const struct block *b,
     enum option option);
 
+/* "" is no rate, where it is the default: *rate_r is left alone. */
 void load_rate(struct loader *l, const struct block *b, enum option option,
-    struct conf_rate *rate_r);
+    struct conf_quota *rate_r);
+
+/* What is in the file that an option names, and what that is in words. "" when
+ * it names none; the name itself when no file is to be opened. */
+void load_secret(struct loader *l, const struct block *b, enum option option,
+    const char *what, char **secret_r);
+/* The name of a file of CA certificates; it is looked at if it is wanted. */
+void load_authorities(struct loader *l, const struct block *b,
+    enum option option, bool wanted, char **path_r);
 
 /* Calls take for each element that has an allowed length, or for the default's
  * elements. */

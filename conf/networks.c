@@ -6,7 +6,6 @@
  */
 #include "conf/load.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,29 +37,30 @@ static const struct {
 	{ "2001::/32", "Teredo (RFC 4380)" },
 };
 
-/* Of a text that netset_add() takes. */
-static int
-parse_net(const char *text, struct net *net_r)
-{
-	char address[NETADDR_TEXT_MAX];
-	size_t len;
+#define PRIVATE_COUNT    (sizeof(private_networks) / sizeof(*private_networks))
+#define TRANSLATOR_COUNT (sizeof(translators) / sizeof(*translators))
 
-	net_r->excluded = *text == '!';
-	text += net_r->excluded ? 1 : 0;
-	len = strcspn(text, "/");
-	if (len >= sizeof(address))
-		return -1;
-	memcpy(address, text, len);
-	address[len] = '\0';
-	if (netaddr_parse(address, &net_r->addr) < 0)
-		return -1;
-	net_r->prefix = net_r->addr.family == NETADDR_INET ? 32 : 128;
-	if (text[len] != '/')
-		return 0;
-	net_r->prefix = (unsigned int)strtoul(text + len + 1, NULL, 10);
-	if (net_r->addr.family == NETADDR_INET && strchr(address, ':') != NULL)
-		net_r->prefix -= 96; /* ::ffff:10.0.0.0/104 */
-	return 0;
+/* A list of networks while it is read. */
+struct listing {
+	struct net private[PRIVATE_COUNT];
+	struct net translators[TRANSLATOR_COUNT];
+	struct {
+		struct net net;
+		unsigned int line;
+	} * given; /* in the order of the file */
+	size_t count;
+};
+
+static void
+parse_known(struct listing *listing)
+{
+	struct err e;
+
+	for (size_t i = 0; i < PRIVATE_COUNT; i++)
+		(void)net_parse(private_networks[i], &listing->private[i], &e);
+	for (size_t i = 0; i < TRANSLATOR_COUNT; i++)
+		(void)net_parse(translators[i].net, &listing->translators[i],
+		    &e);
 }
 
 /* Is b inside a, or a itself? */
@@ -79,15 +79,10 @@ net_covers(const struct net *a, const struct net *b)
 }
 
 static bool
-is_private(const struct net *net)
+is_private(const struct listing *listing, const struct net *net)
 {
-	const size_t n = sizeof(private_networks) / sizeof(*private_networks);
-
-	for (size_t i = 0; i < n; i++) {
-		struct net private;
-
-		if (parse_net(private_networks[i], &private) == 0 &&
-		    net_covers(&private, net))
+	for (size_t i = 0; i < PRIVATE_COUNT; i++) {
+		if (net_covers(&listing->private[i], net))
 			return true;
 	}
 	return false;
@@ -95,32 +90,28 @@ is_private(const struct net *net)
 
 /* What can be said of one network alone. */
 static void
-warn_of_net(struct loader *l, const struct item *item)
+warn_of_net(struct loader *l, const struct listing *listing,
+    const struct net *net, unsigned int line, const char *text)
 {
-	struct net net;
-	unsigned int widest;
+	unsigned int widest = net->addr.family == NETADDR_INET ? 24 : 48;
 
-	if (parse_net(item->text, &net) < 0 || net.excluded)
+	if (net->excluded)
 		return;
-	widest = net.addr.family == NETADDR_INET ? 24 : 48;
-	if (net.prefix < widest && !is_private(&net))
-		report_warning(&l->r, item->line, label,
+	if (net->prefix < widest && !is_private(listing, net))
+		report_warning(&l->r, line, label,
 		    REPORT_QUOTE " is a public network wider than /%u; are all "
 				 "its hosts yours?",
-		    item->text, widest);
-	if (net.addr.family != NETADDR_INET6)
+		    text, widest);
+	if (net->addr.family != NETADDR_INET6)
 		return;
-	for (size_t i = 0; i < sizeof(translators) / sizeof(*translators);
-	     i++) {
-		struct net t;
+	for (size_t i = 0; i < TRANSLATOR_COUNT; i++) {
+		const struct net *t = &listing->translators[i];
 
-		if (parse_net(translators[i].net, &t) == 0 &&
-		    (net_covers(&t, &net) || net_covers(&net, &t)))
-			report_warning(&l->r, item->line, label,
+		if (net_covers(t, net) || net_covers(net, t))
+			report_warning(&l->r, line, label,
 			    REPORT_QUOTE " reaches into %s, %s: anybody may be "
 					 "behind it",
-			    item->text, translators[i].net,
-			    translators[i].name);
+			    text, translators[i].net, translators[i].name);
 	}
 }
 
@@ -132,22 +123,17 @@ same_net(const struct net *a, const struct net *b)
 
 /* The line that made a network internal. */
 static unsigned int
-line_of(const struct block *root, const struct net *net)
+line_of(const struct listing *listing, const struct net *net)
 {
-	struct items items = block_items(root, OPTION_INTERNAL);
-
-	for (size_t i = 0; i < items.count; i++) {
-		const struct item *item = items_get(&items, i);
-		struct net n;
-
-		if (parse_net(item->text, &n) == 0 && same_net(&n, net))
-			return item->line;
+	for (size_t i = 0; i < listing->count; i++) {
+		if (same_net(&listing->given[i].net, net))
+			return listing->given[i].line;
 	}
-	return root->line;
+	return 1;
 }
 
 static void
-warn_of_host(struct loader *l, const struct block *root)
+warn_of_host(struct loader *l, const struct listing *listing)
 {
 	struct hostnet *hosts = NULL;
 	size_t count = 0;
@@ -167,7 +153,7 @@ warn_of_host(struct loader *l, const struct block *root)
 			continue;
 		netaddr_format(&hosts[i].addr, address);
 		net_format(&best, text);
-		report_warning(&l->r, line_of(root, &best), label,
+		report_warning(&l->r, line_of(listing, &best), label,
 		    "%s contains %s, %s %s of this host; if it speaks for "
 		    "others, exclude it with \"!%s\"",
 		    text, address,
@@ -181,63 +167,77 @@ warn_of_host(struct loader *l, const struct block *root)
 static void
 take_network(struct loader *l, void *arg, unsigned int line, const char *text)
 {
+	struct listing *listing = arg;
+	struct net net;
 	struct err e = { "" };
 
-	(void)arg;
-	if (netset_add(l->conf->policy.internal, text, &e) < 0)
+	if (net_parse(text, &net, &e) < 0 ||
+	    netset_add_net(l->conf->policy.internal, &net, &e) < 0) {
 		report_error(&l->r, line, label, "%s", e.text);
+		return;
+	}
+	warn_of_net(l, listing, &net, line, text);
+	listing->given[listing->count].net = net;
+	listing->given[listing->count].line = line;
+	listing->count++;
 }
 
 /* The line of the last network that an error of the whole set names, or of the
  * option. */
 static unsigned int
-line_of_error(struct loader *l, const struct block *root, const char *message)
+line_of_error(const struct block *root, const struct listing *listing,
+    const char *message)
 {
-	struct items items = block_items(root, OPTION_INTERNAL);
-
-	for (size_t i = items.count; i > 0; i--) {
-		const struct item *item = items_get(&items, i - 1);
+	for (size_t i = listing->count; i > 0; i--) {
+		struct net net = listing->given[i - 1].net;
 		char text[NET_TEXT_MAX];
-		struct net net;
 
-		if (parse_net(item->text, &net) < 0)
-			continue;
 		net.excluded = false;
 		net_format(&net, text);
 		if (strncmp(message, text, strlen(text)) == 0 &&
 		    message[strlen(text)] == ' ')
-			return item->line;
+			return listing->given[i - 1].line;
 	}
-	return document_line(l->document, root, OPTION_INTERNAL);
+	return block_line(root, OPTION_INTERNAL);
+}
+
+static void
+read_networks(struct loader *l, const struct block *root,
+    struct listing *listing)
+{
+	struct netset *internal = l->conf->policy.internal;
+	size_t errors = l->r.report->errors;
+	struct err e = { "" };
+
+	load_list(l, root, OPTION_INTERNAL, take_network, listing);
+	if (l->r.report->errors != errors)
+		return;
+	if (netset_seal(internal, &e) < 0) {
+		report_error(&l->r, line_of_error(root, listing, e.text), label,
+		    "%s; allowed: each network once, and not everybody",
+		    e.text);
+		return;
+	}
+	if (netset_count(internal) == 0)
+		report_warning(&l->r, block_line(root, OPTION_INTERNAL), label,
+		    "it is empty: no client is internal, and everybody has to "
+		    "log in");
+	warn_of_host(l, listing);
 }
 
 void
 load_internal(struct loader *l, const struct block *root)
 {
-	struct items items = block_items(root, OPTION_INTERNAL);
-	size_t errors = l->r.report->errors;
-	struct err e = { "" };
+	size_t count = block_items(root, OPTION_INTERNAL).count;
+	struct listing listing = { .count = 0 };
 
+	parse_known(&listing);
+	/* one too many, for calloc() may answer NULL to none */
+	listing.given = calloc(count + 1, sizeof(*listing.given));
 	l->conf->policy.internal = netset_new();
-	if (l->conf->policy.internal == NULL) {
+	if (listing.given == NULL || l->conf->policy.internal == NULL)
 		report_no_memory(&l->r);
-		return;
-	}
-	load_list(l, root, OPTION_INTERNAL, take_network, NULL);
-	if (l->r.report->errors != errors)
-		return;
-	if (netset_seal(l->conf->policy.internal, &e) < 0) {
-		report_error(&l->r, line_of_error(l, root, e.text), label,
-		    "%s; allowed: each network once, and not everybody",
-		    e.text);
-		return;
-	}
-	if (netset_count(l->conf->policy.internal) == 0)
-		report_warning(&l->r,
-		    document_line(l->document, root, OPTION_INTERNAL), label,
-		    "it is empty: no client is internal, and everybody has to "
-		    "log in");
-	for (size_t i = 0; i < items.count; i++)
-		warn_of_net(l, items_get(&items, i));
-	warn_of_host(l, root);
+	else
+		read_networks(l, root, &listing);
+	free(listing.given);
 }

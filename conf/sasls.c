@@ -68,7 +68,7 @@ check_proof(struct loader *l, const struct block *b,
     const struct conf_sasl *sasl)
 {
 	const struct conf_imap *imap = find_session_alone(l->conf);
-	unsigned int line = document_line(l->document, b, OPTION_SASL_PROOF);
+	unsigned int line = block_line(b, OPTION_SASL_PROOF);
 	bool saslauthd = sasl->protocol == SASL_PROTOCOL_SASLAUTHD;
 
 	if (!saslauthd && sasl->proof == SASL_PROOF_LOGIN)
@@ -99,8 +99,7 @@ static void
 check_pass_through(struct loader *l, const struct block *b,
     const struct conf_sasl *sasl)
 {
-	unsigned int line =
-	    document_line(l->document, b, OPTION_SASL_PASS_THROUGH);
+	unsigned int line = block_line(b, OPTION_SASL_PASS_THROUGH);
 
 	if (sasl->protocol == SASL_PROTOCOL_SASLAUTHD &&
 	    sasl->pass_through != 0)
@@ -130,8 +129,7 @@ static void
 check_mechanisms(struct loader *l, const struct block *b,
     const struct conf_sasl *sasl)
 {
-	unsigned int line =
-	    document_line(l->document, b, OPTION_SASL_PASS_THROUGH);
+	unsigned int line = block_line(b, OPTION_SASL_PASS_THROUGH);
 
 	for (unsigned int m = SASL_CRAM_MD5; m < SASL_MECHANISM_COUNT; m++) {
 		const char *name = sasl_name((enum sasl_mechanism)m);
@@ -149,8 +147,7 @@ static void
 check_plaintext(struct loader *l, const struct block *b,
     const struct conf_sasl *sasl)
 {
-	unsigned int line =
-	    document_line(l->document, b, OPTION_SASL_PLAINTEXT_INTERNAL);
+	unsigned int line = block_line(b, OPTION_SASL_PLAINTEXT_INTERNAL);
 
 	if (!sasl->plaintext_internal)
 		return;

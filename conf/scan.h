@@ -14,16 +14,34 @@ struct scan_block {
 	char *title;
 };
 
+/* An element of a list, as it is in the file; or a single value. */
+struct item {
+	unsigned int line;
+	const char *text;
+};
+
+/* The elements of one list: a part of all items. */
+struct scan_list {
+	unsigned int line;
+	size_t first;
+	size_t count;
+};
+
 struct scan {
-	char *text; /* the file in libconfuse's plainest spelling */
+	/* the file in libconfuse's plainest spelling; the value of an option
+	 * that takes a list is the number of its list */
+	char *text;
+	struct scan_list *lists;
+	unsigned int list_count;
+	struct item *items;
+	size_t item_count;
+	char *values;              /* the texts of the items */
 	struct scan_block *blocks; /* in the order of the file */
 	size_t block_count;
-	unsigned int lines[OPTION_COUNT]; /* where it was last given, or 0 */
-	size_t statements;                /* unknown ones included */
+	size_t statements; /* unknown ones included */
 };
 
 #define SCAN_BLOCKS_MAX 256
-#define SCAN_VALUE_MAX  4000 /* octets of one value */
 
 /*
  * Goes over the text before libconfuse does. Reports and leaves out what is

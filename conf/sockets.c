@@ -63,13 +63,12 @@ load_listen(struct loader *l, const struct block *b, enum option option,
     char **listen_r)
 {
 	char *listen = NULL;
-	unsigned int line;
+	unsigned int line = block_line(b, option);
 
 	if (!block_has(b, option)) {
 		load_refuse_absence(l, b, option);
 		return;
 	}
-	(void)load_text(l, b, option, &line);
 	load_string(l, b, option, value_listen_local, &listen);
 	if (listen == NULL)
 		return;
@@ -82,7 +81,7 @@ load_mode(struct loader *l, const struct block *b,
     const struct socket_options *o, const char *listen, unsigned int *mode_r)
 {
 	unsigned int line;
-	const char *text = load_text(l, b, o->mode, &line);
+	const char *text = load_text(b, o->mode, &line);
 	char label[OPTION_LABEL_MAX];
 	struct err e = { "" };
 

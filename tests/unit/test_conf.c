@@ -13,39 +13,13 @@
 #include <cmocka.h>
 
 #include "conf/conf.h"
-#include "conf/load.h"
 #include "conf/options.h"
 #include "conf/report.h"
 #include "conf/value.h"
+#include "policy/sasl.h"
+#include "tests/unit/conf_text.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-
-/* Opens no file and does not look at this host. */
-static const struct conf_env text_only = { .host = NULL, .no_files = true };
-
-static struct conf *
-load(const char *text, struct conf_report *report)
-{
-	memset(report, 0, sizeof(*report));
-	return conf_load_text("t", text, strlen(text), &text_only, report);
-}
-
-static bool
-reported(const struct conf_report *report, const char *line)
-{
-	for (size_t i = 0; i < report->count; i++) {
-		if (strcmp(report->lines[i], line) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void
-print_report(const struct conf_report *report)
-{
-	for (size_t i = 0; i < report->count; i++)
-		print_error("      got:  %s\n", report->lines[i]);
-}
 
 /* The only error there is in each text. */
 static const struct {
@@ -67,6 +41,8 @@ static const struct {
 	    "3: error: internal: the end of the file where a value or } should "
 	    "be" },
 	{ "mode = \"enforce\n",
+	    "1: error: syntax: a string is not closed on its line" },
+	{ "mode = \"enforce\n\"",
 	    "1: error: syntax: a string is not closed on its line" },
 	{ "user = \"a\\000b\"",
 	    "1: error: syntax: a backslash in a string; only \\\\, \\\" and "
@@ -217,8 +193,8 @@ static const struct {
 	{ "imap \"a\" {\ntimeout = \"2s\" }",
 	    "1: error: imap.url: it is not given; allowed: "
 	    "imaps://HOST[:PORT] or imap://HOST[:PORT]; it must be given" },
-	{ "imap \"a\" { url = {} }",
-	    "1: error: imap.url: an empty list; allowed: imaps://HOST[:PORT] "
+	{ "imap \"a\" {\nurl =\n{} }",
+	    "3: error: imap.url: an empty list; allowed: imaps://HOST[:PORT] "
 	    "or imap://HOST[:PORT]; it must be given" },
 	{ "imap \"a\" { url = {\"imaps://h\",\n\"imaps://u@h\"} }",
 	    "2: error: imap.url: \"imaps://u@h\" has more than a host and a "
@@ -276,6 +252,13 @@ static const struct {
 	{ "identity { waiters = 99999999999999999999 }",
 	    "1: error: identity.waiters: \"99999999999999999999\" is no whole "
 	    "number; allowed: 1 to 1024 sessions" },
+	{ "limits \"a\" {\nbytes = \"1000000000001/1d\" }",
+	    "2: error: limits.bytes: \"1000000000001/1d\" is out of range; "
+	    "allowed: N/DURATION with N from 1000 to 1000000000000 and a "
+	    "duration from 1s to 7d, or empty" },
+	{ "identity { ttl = 9999999999999d }",
+	    "1: error: identity.ttl: \"9999999999999d\" is no duration such as "
+	    "10s, 5m, 2h or 1d; allowed: 0s to 1h" },
 	{ "identity { ttl = \"-1s\" }",
 	    "1: error: identity.ttl: \"-1s\" is no duration such as 10s, 5m, "
 	    "2h or 1d; allowed: 0s to 1h" },
@@ -301,15 +284,15 @@ each_mistake_is_one_error_that_names_its_line(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(mistakes); i++) {
 		struct conf_report report;
-		struct conf *conf = load(mistakes[i].text, &report);
+		struct conf *conf = conf_text_load(mistakes[i].text, &report);
 		char want[512];
 
 		(void)snprintf(want, sizeof(want), "t:%s", mistakes[i].want);
 		if (conf != NULL || report.errors != 1 ||
-		    !reported(&report, want)) {
+		    !conf_text_reported(&report, want)) {
 			print_error("row %zu: %s\n      want: %s\n", i,
 			    mistakes[i].text, want);
-			print_report(&report);
+			conf_text_print(&report);
 			failures++;
 		}
 		conf_free(&conf);
@@ -332,12 +315,12 @@ all_errors_of_a_file_are_reported_in_one_run(void **state)
 				   "socket_mode = 0787\n";
 	static const unsigned int lines[] = { 1, 2, 3, 4, 5, 6, 7, 8, 8, 9 };
 	struct conf_report report;
-	struct conf *conf = load(text, &report);
+	struct conf *conf = conf_text_load(text, &report);
 
 	(void)state;
 	assert_null(conf);
 	if (report.errors != ARRAY_LEN(lines))
-		print_report(&report);
+		conf_text_print(&report);
 	assert_int_equal(report.errors, ARRAY_LEN(lines));
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
 		char start[32];
@@ -360,9 +343,9 @@ what_is_skipped_has_to_end_too(void **state)
 	struct conf_report report;
 
 	(void)state;
-	assert_null(load("fancies {\n { }\n", &report));
+	assert_null(conf_text_load("fancies {\n { }\n", &report));
 	assert_int_equal(report.errors, 2);
-	assert_true(reported(&report,
+	assert_true(conf_text_reported(&report,
 	    "t:1: error: syntax: the { on this line is never closed; is the "
 	    "end of the file missing?"));
 	conf_report_clear(&report);
@@ -377,7 +360,7 @@ a_report_is_bounded_and_counts_on(void **state)
 	(void)state;
 	for (size_t i = 0; i < 1000; i++)
 		memcpy(text + i * 8, "x = \"y\"\n", 8);
-	assert_null(load(text, &report));
+	assert_null(conf_text_load(text, &report));
 	assert_int_equal(report.errors, 1000);
 	assert_int_equal(report.count, REPORT_LINES_MAX);
 	conf_report_clear(&report);
@@ -423,9 +406,9 @@ a_good_file_arrives_whole(void **state)
 	escape = strstr(whole, "\\u00fc"); /* u-umlaut, in UTF-8 */
 	memcpy(escape, "\xc3\xbc    ", 6);
 	memmove(escape + 2, escape + 6, strlen(escape + 6) + 1);
-	c = load(whole, &report);
+	c = conf_text_load(whole, &report);
 	if (c == NULL || report.count != 0)
-		print_report(&report);
+		conf_text_print(&report);
 	assert_non_null(c);
 	assert_int_equal(report.count, 0);
 
@@ -500,7 +483,8 @@ static void
 what_is_not_given_has_its_default(void **state)
 {
 	struct conf_report report;
-	struct conf *c = load("imap \"a\" { url = \"imaps://h\" }", &report);
+	struct conf *c =
+	    conf_text_load("imap \"a\" { url = \"imaps://h\" }", &report);
 
 	(void)state;
 	assert_non_null(c);
@@ -550,7 +534,7 @@ static bool
 owns(const char *text, const char *login_text, const char *address)
 {
 	struct conf_report report;
-	struct conf *c = load(text, &report);
+	struct conf *c = conf_text_load(text, &report);
 	struct login login;
 	struct path path;
 	bool own;
@@ -579,6 +563,30 @@ sender_patterns_reach_the_policy(void **state)
 	    "alice@example.org"));
 	assert_true(owns("senders { own = {\"%u@lists.example.org\"} }",
 	    "alice@example.org", "alice@lists.example.org"));
+}
+
+/* Octets of a day are more than 32 bits count. */
+static void
+limits_go_as_far_as_they_say(void **state)
+{
+	struct conf_report report;
+	struct conf *c = conf_text_load("limits \"a\" { messages = "
+					"\"10000000/7d\"\n"
+					"bytes = \"1000000000000/1d\" }",
+	    &report);
+
+	(void)state;
+	if (c == NULL)
+		conf_text_print(&report);
+	assert_non_null(c);
+	assert_int_equal(c->limit_count, 1);
+	assert_int_equal(c->limits[0].quotas[COUNTER_MESSAGES].count, 10000000);
+	assert_int_equal(c->limits[0].quotas[COUNTER_BYTES].count,
+	    UINT64_C(1000000000000));
+	assert_int_equal(c->limits[0].quotas[COUNTER_BYTES].window_ms,
+	    86400000);
+	conf_free(&c);
+	conf_report_clear(&report);
 }
 
 static const struct {
@@ -647,14 +655,14 @@ warnings_are_no_errors(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(warnings); i++) {
 		struct conf_report report;
-		struct conf *conf = load(warnings[i].text, &report);
+		struct conf *conf = conf_text_load(warnings[i].text, &report);
 		char want[512];
 		bool ok = conf != NULL && report.errors == 0;
 
 		if (warnings[i].want != NULL) {
 			(void)snprintf(want, sizeof(want), "t:%s",
 			    warnings[i].want);
-			ok = ok && reported(&report, want);
+			ok = ok && conf_text_reported(&report, want);
 		}
 		for (size_t k = 0; warnings[i].want == NULL && k < report.count;
 		     k++)
@@ -663,7 +671,7 @@ warnings_are_no_errors(void **state)
 			print_error("row %zu: %s\n      want: %s\n", i,
 			    warnings[i].text,
 			    warnings[i].want == NULL ? "nothing" : want);
-			print_report(&report);
+			conf_text_print(&report);
 			failures++;
 		}
 		conf_free(&conf);
@@ -707,6 +715,23 @@ words_stand_in_the_order_of_their_enums(void **state)
 		{ OPTION_RECIPIENTS_ROUTED, "reject", ROUTED_REJECT },
 		{ OPTION_RECIPIENTS_ROUTED, "allow-internal",
 		    ROUTED_ALLOW_INTERNAL },
+		{ OPTION_IMAP_VERIFY, "session", 0 },
+		{ OPTION_IMAP_VERIFY, "proxy", VERIFY_PROXY - VERIFY_SESSION },
+		{ OPTION_IMAP_FORWARD_CLIENT, "true", true },
+		{ OPTION_SASL_PROTOCOL, "dovecot", SASL_PROTOCOL_DOVECOT },
+		{ OPTION_SASL_PROTOCOL, "saslauthd", SASL_PROTOCOL_SASLAUTHD },
+		{ OPTION_SASL_PROOF, "address", SASL_PROOF_ADDRESS },
+		{ OPTION_SASL_PROOF, "login", SASL_PROOF_LOGIN },
+		{ OPTION_SASL_PLAINTEXT_INTERNAL, "true", true },
+		{ OPTION_SASL_PASS_THROUGH, "CRAM-MD5", 0 },
+		{ OPTION_SASL_PASS_THROUGH, "SCRAM-SHA-1",
+		    SASL_SCRAM_SHA_1 - SASL_CRAM_MD5 },
+		{ OPTION_SASL_PASS_THROUGH, "SCRAM-SHA-256",
+		    SASL_SCRAM_SHA_256 - SASL_CRAM_MD5 },
+		{ OPTION_SASL_PASS_THROUGH, "OAUTHBEARER",
+		    SASL_OAUTHBEARER - SASL_CRAM_MD5 },
+		{ OPTION_SASL_PASS_THROUGH, "XOAUTH2",
+		    SASL_XOAUTH2 - SASL_CRAM_MD5 },
 	};
 
 	(void)state;
@@ -733,6 +758,7 @@ main(void)
 		cmocka_unit_test(a_good_file_arrives_whole),
 		cmocka_unit_test(what_is_not_given_has_its_default),
 		cmocka_unit_test(sender_patterns_reach_the_policy),
+		cmocka_unit_test(limits_go_as_far_as_they_say),
 		cmocka_unit_test(warnings_are_no_errors),
 		cmocka_unit_test(words_stand_in_the_order_of_their_enums),
 	};

@@ -17,25 +17,8 @@
 #include <cmocka.h>
 
 #include "conf/conf.h"
-#include "conf/load.h"
 #include "tests/lib/tsv.h"
-
-/* Opens no file and does not look at this host. */
-static const struct conf_env text_only = { .host = NULL, .no_files = true };
-
-static struct conf *
-load(const char *text, struct conf_report *report)
-{
-	memset(report, 0, sizeof(*report));
-	return conf_load_text("t", text, strlen(text), &text_only, report);
-}
-
-static void
-print_report(const struct conf_report *report)
-{
-	for (size_t i = 0; i < report->count; i++)
-		print_error("      got:  %s\n", report->lines[i]);
-}
+#include "tests/unit/conf_text.h"
 
 #define TEXT_MAX 65536
 
@@ -135,7 +118,7 @@ files_are_as_good_or_bad_as_they_say(void **state)
 		(void)snprintf(name, sizeof(name), "tests/data/conf/%s",
 		    entry->d_name);
 		read_source(name, text);
-		conf = load(text, &report);
+		conf = conf_text_load(text, &report);
 		if (!agree(text, &report) || (conf != NULL) != good) {
 			print_error("in %s\n", name);
 			failures++;
@@ -179,7 +162,7 @@ acceptance_cases_of_networks(void **state)
 			memmove(comma + 1, comma, strlen(comma) + 1);
 			*comma++ = '\'';
 		}
-		conf = load(text, &report);
+		conf = conf_text_load(text, &report);
 		if (report.count == 0 ||
 		    (conf != NULL) !=
 			(strcmp(expected, "config-warn") == 0 &&
@@ -187,7 +170,7 @@ acceptance_cases_of_networks(void **state)
 		    strstr(report.lines[0], "internal") == NULL) {
 			print_error("%s: %s\n      want: %s\n",
 			    tsv_cell(table, i, "id"), text, expected);
-			print_report(&report);
+			conf_text_print(&report);
 			failures++;
 		}
 		conf_free(&conf);
@@ -222,9 +205,9 @@ the_sample_file_is_good(void **state)
 		if (first && p[0] == '#' && is_commented_out(p + 1))
 			*p = ' ';
 	}
-	conf = load(text, &report);
+	conf = conf_text_load(text, &report);
 	if (conf == NULL || report.count != 0)
-		print_report(&report);
+		conf_text_print(&report);
 	assert_non_null(conf);
 	assert_int_equal(report.count, 0);
 	assert_int_equal(conf->sasl_count, 1);

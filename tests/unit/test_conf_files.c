@@ -20,25 +20,9 @@
 
 #include "conf/conf.h"
 #include "conf/load.h"
+#include "tests/unit/conf_text.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-
-static bool
-reported(const struct conf_report *report, const char *line)
-{
-	for (size_t i = 0; i < report->count; i++) {
-		if (strcmp(report->lines[i], line) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void
-print_report(const struct conf_report *report)
-{
-	for (size_t i = 0; i < report->count; i++)
-		print_error("      got:  %s\n", report->lines[i]);
-}
 
 struct dir {
 	char path[256];
@@ -186,7 +170,7 @@ a_secret_is_private_and_one_line(void **state)
 		if (!ok) {
 			print_error("row %zu, want %s\n", i,
 			    want != NULL ? want : secrets[i].reason);
-			print_report(&report);
+			conf_text_print(&report);
 			failures++;
 		}
 		conf_free(&conf);
@@ -229,7 +213,7 @@ a_secret_is_read_for_proxy_only(void **state)
 		conf = conf_load(file(dir, "conf"), &report);
 		if ((conf != NULL) != (there || !read)) {
 			print_error("row %zu: want %d\n", i, there || !read);
-			print_report(&report);
+			conf_text_print(&report);
 		}
 		assert_int_equal(conf != NULL, there || !read);
 		if (conf != NULL)
@@ -272,12 +256,12 @@ a_configuration_and_a_map_are_regular_files(void **state)
 	    "%s/conf:6: error: senders.map: \"%s/map\": not a regular file; "
 	    "allowed: a file that postern can read",
 	    dir->path, dir->path);
-	if (report.errors != 1 || !reported(&report, want)) {
+	if (report.errors != 1 || !conf_text_reported(&report, want)) {
 		print_error("want %s\n", want);
-		print_report(&report);
+		conf_text_print(&report);
 	}
 	assert_int_equal(report.errors, 1);
-	assert_true(reported(&report, want));
+	assert_true(conf_text_reported(&report, want));
 	conf_report_clear(&report);
 
 	assert_int_equal(unlink(file(dir, "conf")), 0);
@@ -285,7 +269,7 @@ a_configuration_and_a_map_are_regular_files(void **state)
 	assert_null(conf_load(file(dir, "conf"), &report));
 	if (report.errors != 1 ||
 	    strstr(report.lines[0], "not a regular file") == NULL)
-		print_report(&report);
+		conf_text_print(&report);
 	assert_int_equal(report.errors, 1);
 	assert_non_null(strstr(report.lines[0], "/conf:1: error: file: "));
 	assert_non_null(strstr(report.lines[0], "not a regular file"));
@@ -317,13 +301,13 @@ files_that_are_not_there_are_errors(void **state)
 	    "directory; allowed: a file that postern can read",
 	    dir->path, dir->path);
 	if (report.errors != 3)
-		print_report(&report);
+		conf_text_print(&report);
 	assert_int_equal(report.errors, 3);
 	for (size_t i = 0; i < 3; i++) {
-		if (!reported(&report, want[i]))
+		if (!conf_text_reported(&report, want[i]))
 			print_error("want %s\n got %s\n", want[i],
 			    report.lines[i]);
-		assert_true(reported(&report, want[i]));
+		assert_true(conf_text_reported(&report, want[i]));
 	}
 	conf_report_clear(&report);
 
@@ -436,7 +420,7 @@ a_map_is_read_and_its_errors_name_its_lines(void **state)
 	write_good_files(dir);
 	conf = load_with_files(dir, &report);
 	if (conf == NULL)
-		print_report(&report);
+		conf_text_print(&report);
 	assert_non_null(conf);
 	assert_int_equal(login_normalise("alice@example.org", 17, "", &login),
 	    0);
@@ -451,7 +435,7 @@ a_map_is_read_and_its_errors_name_its_lines(void **state)
 	    "%s/map:2: error: senders.map: ", dir->path);
 	assert_int_equal(report.errors, 1);
 	if (strncmp(report.lines[0], start, strlen(start)) != 0)
-		print_report(&report);
+		conf_text_print(&report);
 	assert_int_equal(strncmp(report.lines[0], start, strlen(start)), 0);
 	conf_report_clear(&report);
 }
@@ -550,7 +534,7 @@ gateways_and_bridges_are_warned_of(void **state)
 
 			(void)snprintf(line, sizeof(line), "t:%s",
 			    hosts[i].want[want]);
-			if (!reported(&report, line)) {
+			if (!conf_text_reported(&report, line)) {
 				print_error("row %zu, want %s\n", i, line);
 				failures++;
 			}
@@ -558,7 +542,7 @@ gateways_and_bridges_are_warned_of(void **state)
 		for (size_t k = 0; k < report.count; k++)
 			got += strstr(report.lines[k], "internal") != NULL;
 		if (conf == NULL || got != want || failures > 0)
-			print_report(&report);
+			conf_text_print(&report);
 		assert_non_null(conf);
 		assert_int_equal(got, want);
 		conf_free(&conf);

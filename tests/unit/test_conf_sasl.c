@@ -14,15 +14,10 @@
 #include <cmocka.h>
 
 #include "conf/conf.h"
-#include "conf/load.h"
-#include "conf/options.h"
-#include "conf/value.h"
 #include "policy/sasl.h"
+#include "tests/unit/conf_text.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-
-/* Opens no file and does not look at this host. */
-static const struct conf_env text_only = { .host = NULL, .no_files = true };
 
 /* What every text begins with, on its first line. */
 #define INTERNAL "internal = {\"::1\"} "
@@ -34,52 +29,6 @@ static const struct conf_env text_only = { .host = NULL, .no_files = true };
 #define UNLIMITED "limits \"none\" {} "
 #define BY_SESSION \
  INTERNAL "imap \"a\" { url = \"imaps://h\" verify = session } "
-
-static struct conf *
-load(const char *text, struct conf_report *report)
-{
-	memset(report, 0, sizeof(*report));
-	return conf_load_text("t", text, strlen(text), &text_only, report);
-}
-
-static void
-print_report(const struct conf_report *report)
-{
-	for (size_t i = 0; i < report->count; i++)
-		print_error("      got:  %s\n", report->lines[i]);
-}
-
-/* The only line that there is to say, after "t:"; NULL: none. */
-struct row {
-	const char *text;
-	const char *want;
-};
-
-static void
-check_rows(const struct row *rows, size_t count, bool good)
-{
-	unsigned int failures = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		const char *want = rows[i].want;
-		struct conf_report report;
-		struct conf *conf = load(rows[i].text, &report);
-		bool ok = (conf != NULL) == good &&
-		    report.count == (want != NULL ? 1 : 0);
-
-		if (ok && want != NULL)
-			ok = strcmp(report.lines[0] + 2, want) == 0;
-		if (!ok) {
-			print_error("row %zu: %s\n      want: t:%s\n", i,
-			    rows[i].text, want != NULL ? want : " nothing");
-			print_report(&report);
-			failures++;
-		}
-		conf_free(&conf);
-		conf_report_clear(&report);
-	}
-	assert_int_equal(failures, 0);
-}
 
 #define LISTEN_ALLOWED                                                    \
  "; allowed: unix:PATH | inet:PORT@HOST | inet6:PORT@HOST, loopback; it " \
@@ -95,7 +44,7 @@ check_rows(const struct row *rows, size_t count, bool good)
  "knows which login it is about; allowed: CRAM-MD5 if there is just one "    \
  "imap section, with \"*\" in its domains"
 
-static const struct row sasl_mistakes[] = {
+static const struct conf_text_row sasl_mistakes[] = {
 	{ IMAP "\nsasl \"a\" { protocol = dovecot }",
 	    "2: error: sasl.listen: it is not given" LISTEN_ALLOWED },
 	{ IMAP "sasl \"a\" { listen = \"\" }",
@@ -218,7 +167,7 @@ static void
 a_mistake_in_a_sasl_section_is_one_error(void **state)
 {
 	(void)state;
-	check_rows(sasl_mistakes, ARRAY_LEN(sasl_mistakes), false);
+	conf_text_check(sasl_mistakes, ARRAY_LEN(sasl_mistakes), false);
 }
 
 #define RATE_ALLOWED \
@@ -226,7 +175,7 @@ a_mistake_in_a_sasl_section_is_one_error(void **state)
 #define NO_RATE      "is no rate such as 20/10m" RATE_ALLOWED
 #define OUT_OF_RANGE "is out of range" RATE_ALLOWED
 
-static const struct row other_mistakes[] = {
+static const struct conf_text_row other_mistakes[] = {
 	{ INTERNAL "imap \"a\" { url = \"imaps://h\" verify = {} }",
 	    "1: error: imap.verify: an empty list; allowed: session | proxy" },
 	{ INTERNAL "imap \"a\" { url = \"imaps://h\" verify = {session,\n"
@@ -302,12 +251,12 @@ static void
 a_mistake_in_what_hangs_on_it_is_one_error(void **state)
 {
 	(void)state;
-	check_rows(other_mistakes, ARRAY_LEN(other_mistakes), false);
+	conf_text_check(other_mistakes, ARRAY_LEN(other_mistakes), false);
 }
 
 #define DELEGATION IMAP "delegation {\n"
 
-static const struct row delegation_mistakes[] = {
+static const struct conf_text_row delegation_mistakes[] = {
 	{ DELEGATION "socket_mode = 0600 }",
 	    "1: error: delegation.listen: it is not given" LISTEN_ALLOWED },
 	{ DELEGATION "listen = \"inet:4190@192.0.2.1\" }",
@@ -340,7 +289,8 @@ static void
 a_mistake_in_the_delegation_section_is_one_error(void **state)
 {
 	(void)state;
-	check_rows(delegation_mistakes, ARRAY_LEN(delegation_mistakes), false);
+	conf_text_check(delegation_mistakes, ARRAY_LEN(delegation_mistakes),
+	    false);
 }
 
 static void
@@ -350,8 +300,8 @@ the_delegation_section_says_where_and_for_whom(void **state)
 	struct conf *conf;
 
 	(void)state;
-	conf = load(IMAP "socket_mode = 0600 socket_group = mail\n"
-			 "delegation { listen = \"unix:/d\" }",
+	conf = conf_text_load(IMAP "socket_mode = 0600 socket_group = mail\n"
+				   "delegation { listen = \"unix:/d\" }",
 	    &report);
 	assert_non_null(conf);
 	assert_string_equal(conf->delegation.listen, "unix:/d");
@@ -359,8 +309,8 @@ the_delegation_section_says_where_and_for_whom(void **state)
 	assert_string_equal(conf->delegation.socket_group, "mail");
 	conf_free(&conf);
 	conf_report_clear(&report);
-	conf = load(IMAP "delegation { listen = \"inet6:1@::1\" "
-			 "socket_mode = 0640 socket_group = \"\" }",
+	conf = conf_text_load(IMAP "delegation { listen = \"inet6:1@::1\" "
+				   "socket_mode = 0640 socket_group = \"\" }",
 	    &report);
 	assert_non_null(conf);
 	assert_string_equal(conf->delegation.listen, "inet6:1@::1");
@@ -368,14 +318,14 @@ the_delegation_section_says_where_and_for_whom(void **state)
 	assert_string_equal(conf->delegation.socket_group, "");
 	conf_free(&conf);
 	conf_report_clear(&report);
-	conf = load(IMAP, &report);
+	conf = conf_text_load(IMAP, &report);
 	assert_non_null(conf);
 	assert_null(conf->delegation.listen);
 	conf_free(&conf);
 	conf_report_clear(&report);
 }
 
-static const struct row fine[] = {
+static const struct conf_text_row fine[] = {
 	{ DELEGATION "listen = \"unix:/s\"\nsocket_mode = 0666 }",
 	    "3: warning: delegation.socket_mode: 0666 lets everybody on this "
 	    "host ask who may send what, and say for any client" },
@@ -445,7 +395,7 @@ static void
 a_warning_is_the_only_line(void **state)
 {
 	(void)state;
-	check_rows(fine, ARRAY_LEN(fine), true);
+	conf_text_check(fine, ARRAY_LEN(fine), true);
 }
 
 static void
@@ -462,9 +412,9 @@ all_mistakes_of_a_section_are_reported_in_one_run(void **state)
 	struct conf_report report;
 
 	(void)state;
-	assert_null(load(text, &report));
+	assert_null(conf_text_load(text, &report));
 	if (report.errors != 6)
-		print_report(&report);
+		conf_text_print(&report);
 	assert_int_equal(report.errors, 6);
 	for (size_t i = 0; i < 6; i++) {
 		static const unsigned int lines[] = { 2, 3, 5, 4, 6, 7 };
@@ -496,11 +446,11 @@ what_is_set_arrives_whole(void **state)
 	    "  per_login = \"9/90s\" delay = 0s spare = 0s }\n"
 	    "store { url = \"lmdb:/var/x\" }\n";
 	struct conf_report report;
-	struct conf *c = load(text, &report);
+	struct conf *c = conf_text_load(text, &report);
 
 	(void)state;
 	if (c == NULL || report.count != 0)
-		print_report(&report);
+		conf_text_print(&report);
 	assert_non_null(c);
 	assert_int_equal(report.count, 0);
 	assert_int_equal(c->imaps[0].verify[0], VERIFY_PROXY);
@@ -549,7 +499,7 @@ what_is_not_set_has_its_default(void **state)
 {
 	struct conf_report report;
 	struct conf *c =
-	    load(IMAP "sasl \"m\" { listen = \"unix:/s\" }", &report);
+	    conf_text_load(IMAP "sasl \"m\" { listen = \"unix:/s\" }", &report);
 
 	(void)state;
 	assert_non_null(c);
@@ -605,7 +555,7 @@ a_store_is_needed_for_proofs_and_limits(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct conf_report report;
-		struct conf *c = load(rows[i].text, &report);
+		struct conf *c = conf_text_load(rows[i].text, &report);
 
 		assert_non_null(c);
 		if (conf_needs_store(c) != rows[i].needed)
@@ -613,47 +563,6 @@ a_store_is_needed_for_proofs_and_limits(void **state)
 		assert_int_equal(conf_needs_store(c), rows[i].needed);
 		conf_free(&c);
 		conf_report_clear(&report);
-	}
-}
-
-/* A word's place in the table is the value of its enum. */
-static void
-words_stand_in_the_order_of_their_enums(void **state)
-{
-	static const struct {
-		enum option option;
-		const char *word;
-		unsigned int value;
-	} words[] = {
-		{ OPTION_IMAP_VERIFY, "session", 0 },
-		{ OPTION_IMAP_VERIFY, "proxy", VERIFY_PROXY - VERIFY_SESSION },
-		{ OPTION_IMAP_FORWARD_CLIENT, "true", true },
-		{ OPTION_SASL_PROTOCOL, "dovecot", SASL_PROTOCOL_DOVECOT },
-		{ OPTION_SASL_PROTOCOL, "saslauthd", SASL_PROTOCOL_SASLAUTHD },
-		{ OPTION_SASL_PROOF, "address", SASL_PROOF_ADDRESS },
-		{ OPTION_SASL_PROOF, "login", SASL_PROOF_LOGIN },
-		{ OPTION_SASL_PLAINTEXT_INTERNAL, "true", true },
-		{ OPTION_SASL_PASS_THROUGH, "CRAM-MD5", 0 },
-		{ OPTION_SASL_PASS_THROUGH, "SCRAM-SHA-1",
-		    SASL_SCRAM_SHA_1 - SASL_CRAM_MD5 },
-		{ OPTION_SASL_PASS_THROUGH, "SCRAM-SHA-256",
-		    SASL_SCRAM_SHA_256 - SASL_CRAM_MD5 },
-		{ OPTION_SASL_PASS_THROUGH, "OAUTHBEARER",
-		    SASL_OAUTHBEARER - SASL_CRAM_MD5 },
-		{ OPTION_SASL_PASS_THROUGH, "XOAUTH2",
-		    SASL_XOAUTH2 - SASL_CRAM_MD5 },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		unsigned int got = 99;
-
-		(void)value_word(option_row(words[i].option)->allowed,
-		    words[i].word, &got);
-		if (got != words[i].value)
-			print_error("%s: got %u, want %u\n", words[i].word, got,
-			    words[i].value);
-		assert_int_equal(got, words[i].value);
 	}
 }
 
@@ -673,7 +582,6 @@ main(void)
 		cmocka_unit_test(what_is_set_arrives_whole),
 		cmocka_unit_test(what_is_not_set_has_its_default),
 		cmocka_unit_test(a_store_is_needed_for_proofs_and_limits),
-		cmocka_unit_test(words_stand_in_the_order_of_their_enums),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
