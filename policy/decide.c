@@ -127,6 +127,20 @@ judge_login(const struct facts *f)
 	return decision_refuse(REASON_INTERNAL_ERROR);
 }
 
+static struct decision
+judge_lease_sender(const struct facts *f, struct decision otherwise)
+{
+	switch (f->sender_owned) {
+	case TRI_YES:
+		return decision_permit(REASON_LEASE);
+	case TRI_NO:
+		return otherwise;
+	case TRI_UNKNOWN:
+		break;
+	}
+	return decision_refuse(REASON_INTERNAL_ERROR);
+}
+
 /*
  * A lease is its holder's, at one address, for the holder's own senders: a
  * null or foreign sender has none. Without a lease the other rules go on:
@@ -135,6 +149,8 @@ judge_login(const struct facts *f)
 static struct decision
 judge_lease(const struct facts *f, struct decision otherwise)
 {
+	if (f->sender == ADDRESS_UNKNOWN)
+		return decision_refuse(REASON_INTERNAL_ERROR);
 	if (f->sender != ADDRESS_QUALIFIED)
 		return otherwise;
 	switch (f->lease) {
@@ -145,9 +161,7 @@ judge_lease(const struct facts *f, struct decision otherwise)
 	case LEASE_NONE:
 		return otherwise;
 	case LEASE_HELD:
-		if (f->sender_owned == TRI_YES)
-			return decision_permit(REASON_LEASE);
-		return otherwise;
+		return judge_lease_sender(f, otherwise);
 	}
 	return decision_refuse(REASON_INTERNAL_ERROR);
 }
@@ -348,9 +362,11 @@ judge_recipient_limit(const struct facts *f, struct decision warrant)
 {
 	if (warrant.reason == REASON_LOCAL_RECIPIENT)
 		return warrant;
+	if (f->containment == CONTAINMENT_LOCAL && f->recipient_local == TRI_NO)
+		return decision_refuse(REASON_CONTAINED);
 	if (f->containment == CONTAINMENT_LOCAL &&
 	    f->recipient_local != TRI_YES)
-		return decision_refuse(REASON_CONTAINED);
+		return decision_refuse(REASON_INTERNAL_ERROR);
 	switch (f->recipient_limit) {
 	case LIMIT_NOT_ASKED:
 		return decision_need(FACT_RECIPIENT_LIMIT);
