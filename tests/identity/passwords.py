@@ -302,7 +302,8 @@ class Passwords(Cases):
         equal(more_threads, threads, 'threads')
         assert after - before < 100, f'{before} MB became {after} MB'
         ask.report('warning', 'no connection was free in time')
-        assert len(server.logs) < 5, len(server.logs)
+        # One, and who came later while it took its time: not thousands.
+        assert len(server.logs) < 100, len(server.logs)
         server.script = Script(own=YES)
         equal(ask.pwload(8, 100)['verified'], 100, 'afterwards')
         ask.end()
