@@ -54,6 +54,7 @@ ask(const struct attempt *attempt, const struct sasl_credentials *credentials,
 	identity_tag(&attempt->login, credentials->password,
 	    credentials->password_len, inquiry->attempt.tag);
 	inquiry->attempt.tagged = true;
+	question.tag = inquiry->attempt.tag;
 	question.login = &attempt->login;
 	question.client = &attempt->addr;
 	attempt_engine(attempt->gate)

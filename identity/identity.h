@@ -103,12 +103,21 @@ typedef void identity_done(void *arg, const struct identity_verdict *verdict);
 /* A deadline over one whole attempt, below Postfix's ten seconds. */
 #define IDENTITY_ATTEMPT_MS 8000
 
+#define IDENTITY_TAG_LEN 32
+/* A keyed MAC of login and password, the same as long as the process lives:
+ * tells equal attempts from different ones, and nothing else. */
+void identity_tag(const struct login *login, const char *password, size_t len,
+    unsigned char tag_r[IDENTITY_TAG_LEN]);
+
 /* All borrowed for the call. */
 struct identity_password {
 	const struct login *login;
 	const char *password; /* judged by sasl_password_fits() before */
 	size_t len;
 	const struct netaddr *client; /* NETADDR_NONE: not known */
+	/* identity_tag() of this login and password, so that it need not be
+	   made again; NULL: it is not there */
+	const unsigned char *tag;
 };
 
 /*
@@ -120,12 +129,6 @@ struct identity_password {
  */
 void identity_verify(struct identity_engine *engine,
     const struct identity_password *question, identity_done *done, void *arg);
-
-#define IDENTITY_TAG_LEN 32
-/* A keyed MAC of login and password, the same as long as the process lives:
- * tells equal attempts from different ones, and nothing else. */
-void identity_tag(const struct login *login, const char *password, size_t len,
-    unsigned char tag_r[IDENTITY_TAG_LEN]);
 
 /* Do all backends, as they last said, offer this relayed mechanism? Any
  * thread. */

@@ -19,30 +19,40 @@
 #define ANSWER_MS 200
 
 static int
-make_tag(const char *backend, const char *address, const struct login *login,
-    const char *password, size_t len, unsigned char tag_r[SECRET_TAG_LEN])
+make_tag(const struct login *login, const char *password, size_t len,
+    unsigned char tag_r[SECRET_TAG_LEN])
 {
 	const struct secret_part parts[] = {
-		{ backend, strlen(backend) },
-		{ address, strlen(address) },
 		{ login->text, strlen(login->text) },
 		{ password, len },
 	};
 
-	return secret_tag(parts, 4, tag_r);
+	return secret_tag(parts, 2, tag_r);
 }
 
-/* A server that is told the client's address may decide by it: then answers
- * are about that address only. */
+/* What answers are remembered by. A server that is told the client's address
+ * may decide by it: then they are about that address only. (A login has one
+ * server, so that its name is not needed.) */
 static int
 tag_of(const struct backend *b, const struct identity_password *q,
     unsigned char tag_r[SECRET_TAG_LEN])
 {
-	char address[NETADDR_TEXT_MAX] = "";
+	char address[NETADDR_TEXT_MAX];
+	struct secret_part parts[] = {
+		{ q->login->text, strlen(q->login->text) },
+		{ q->password, q->len },
+		{ address, 0 },
+	};
 
-	if (b->forward_client && q->client != NULL)
+	if (b->forward_client && q->client != NULL) {
 		netaddr_format(q->client, address);
-	return make_tag(b->name, address, q->login, q->password, q->len, tag_r);
+		parts[2].len = strlen(address);
+		return secret_tag(parts, 3, tag_r);
+	}
+	if (q->tag == NULL)
+		return make_tag(q->login, q->password, q->len, tag_r);
+	memcpy(tag_r, q->tag, SECRET_TAG_LEN);
+	return 0;
 }
 
 void
@@ -52,7 +62,7 @@ identity_tag(const struct login *login, const char *password, size_t len,
 	static atomic_uint_fast64_t number;
 	uint64_t n;
 
-	if (make_tag("", "", login, password, len, tag_r) == 0)
+	if (make_tag(login, password, len, tag_r) == 0)
 		return;
 	/* What cannot be compared is different from all others. */
 	n = atomic_fetch_add(&number, 1);
@@ -107,7 +117,7 @@ find_or_enqueue(struct backend *b, const struct identity_password *q,
 		HASH_DELETE(hh, engine->verifying, check);
 		goto fail;
 	}
-	TAILQ_INSERT_TAIL(&b->passwords, check, link);
+	queue_put(check);
 	engine_wake(engine);
 	return check;
 fail:
