@@ -8,27 +8,12 @@
  * octet). An oracle that only searches the text says which outcomes are
  * possible at all.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 
 #include "identity/dialogue.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 #define ID "p0 ID (\"x-originating-ip\" \"192.0.2.1\")\r\n"
-
-#define REQUIRE(condition) \
- ((condition) ? (void)0 : broken(#condition, __LINE__))
-
-static void
-broken(const char *condition, int line)
-{
-	(void)fprintf(stderr, "line %d: broken: %s\n", line, condition);
-	abort();
-}
 
 /* Is there a line that begins with these words, any case? */
 static bool
