@@ -149,7 +149,7 @@ static uint64_t
 key_id(const struct guess *guess, enum kind kind, const struct netaddr *addr,
     const struct login *login)
 {
-	unsigned char text[2 + sizeof(addr->octets) + LOGIN_MAX];
+	unsigned char text[2 + sizeof(struct netaddr) + LOGIN_MAX];
 	size_t len = 0;
 
 	text[len++] = (unsigned char)kind;

@@ -161,6 +161,7 @@ struct auth_relay *
 auth_relay_begin(struct gate *gate, const struct auth_client *client,
     const char *message, size_t len, auth_relay_event *event, void *arg)
 {
+	static const struct identity_verdict unasked = { 0 };
 	struct auth_relay *relay = calloc(1, sizeof(*relay));
 	enum reason reason = REASON_INTERNAL_ERROR;
 
@@ -177,7 +178,7 @@ auth_relay_begin(struct gate *gate, const struct auth_client *client,
 	}
 	relay->refused = true;
 	relay->reason = reason;
-	end(relay, NULL);
+	end(relay, &unasked);
 	return &ended;
 }
 
