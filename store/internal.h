@@ -17,16 +17,22 @@
  * one of two implementations: lmdb.c, redis.c.
  */
 
-/* Something that goes wrong again and again, and is told once a minute. */
+/* Something that goes wrong again and again, and is told once a minute; when it
+ * comes and goes, a few times. */
 struct trouble {
 	atomic_bool on;
+	bool told; /* since it is on */
 	uint64_t again_ms;
+	unsigned int times; /* told, in the minute that ends then: */
+	uint64_t minute_ms;
 };
 
 struct store_ops {
 	/* Frees it. */
 	void (*close)(struct store *store);
 	int (*flush)(struct store *store, uint64_t wait_ms);
+	/* NULL: nobody waits long in any case */
+	void (*hurry)(struct store *store, uint64_t wait_ms);
 	void (*tend)(struct store *store, uint64_t ttl_ms, uint64_t now_ms);
 	int (*put)(struct store *store, const struct record *record);
 	/* Fills in those with these keys, all of one group; found_r has a bit

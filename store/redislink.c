@@ -98,21 +98,34 @@ connect_socket(struct redislink *link, const struct redisurl *url,
 }
 
 static int
-connect_host(struct redislink *link, const struct redisurl *url,
-    uint64_t until_ms, struct err *e)
+look_up(const struct redisurl *url, struct addrinfo **all_r, struct err *e)
 {
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-	struct addrinfo *all = NULL;
-	int rc = getaddrinfo(url->host, url->port, &hints, &all);
+	int rc = getaddrinfo(url->host, url->port, &hints, all_r);
 
-	if (rc != 0) {
+	if (rc != 0)
 		err_set(e, "%s", gai_strerror(rc));
-		return -1;
+	return rc == 0 ? 0 : -1;
+}
+
+/* One that does not answer leaves time for the others. */
+static int
+connect_any(struct redislink *link, const struct addrinfo *all,
+    uint64_t until_ms, struct err *e)
+{
+	unsigned int left = 0;
+	int rc = -1;
+
+	for (const struct addrinfo *a = all; a != NULL; a = a->ai_next)
+		left++;
+	for (const struct addrinfo *a = all; a != NULL && rc != 0;
+	     a = a->ai_next, left--) {
+		uint64_t now = clock_mono_ms();
+		uint64_t rest = now < until_ms ? until_ms - now : 0;
+
+		rc = connect_to(link, a->ai_addr, a->ai_addrlen,
+		    now + rest / left, e);
 	}
-	rc = -1;
-	for (struct addrinfo *a = all; a != NULL && rc != 0; a = a->ai_next)
-		rc = connect_to(link, a->ai_addr, a->ai_addrlen, until_ms, e);
-	freeaddrinfo(all);
 	return rc;
 }
 
@@ -177,17 +190,26 @@ begin_tls(struct redislink *link, const struct redisurl *url, SSL_CTX *trust,
 
 int
 redislink_open(struct redislink *link, const struct redisurl *url,
-    SSL_CTX *trust, uint64_t until_ms, struct err *e)
+    SSL_CTX *trust, unsigned int ms, struct err *e)
 {
+	struct addrinfo *all = NULL;
+	uint64_t until_ms;
+	int rc;
+
 	link->fd = -1;
 	link->ssl = NULL;
-	if ((url->host[0] == '\0' ? connect_socket(link, url, until_ms, e)
-				  : connect_host(link, url, until_ms, e)) != 0)
+	if (url->host[0] != '\0' && look_up(url, &all, e) != 0)
 		return -1;
-	if (!url->tls || begin_tls(link, url, trust, until_ms, e) == 0)
-		return 0;
-	redislink_close(link);
-	return -1;
+	until_ms = clock_mono_ms() + ms;
+	rc = all != NULL ? connect_any(link, all, until_ms, e)
+			 : connect_socket(link, url, until_ms, e);
+	if (all != NULL)
+		freeaddrinfo(all);
+	if (rc == 0 && url->tls)
+		rc = begin_tls(link, url, trust, until_ms, e);
+	if (rc != 0)
+		redislink_close(link);
+	return rc;
 }
 
 void

@@ -18,10 +18,10 @@ struct redislink {
  * in e. */
 SSL_CTX *redislink_trust(const char *ca_file, struct err *e);
 
-/* Connects until then (monotonic); trust is needed for TLS. Names are looked up
- * for as long as that takes. -1 with the reason in e. */
+/* Connects within ms; trust is needed for TLS. Names are looked up before that,
+ * for as long as it takes. -1 with the reason in e. */
 int redislink_open(struct redislink *link, const struct redisurl *url,
-    SSL_CTX *trust, uint64_t until_ms, struct err *e);
+    SSL_CTX *trust, unsigned int ms, struct err *e);
 void redislink_close(struct redislink *link);
 
 /* Never wait. 0: nothing can be done now; -1: it is broken, with the reason in

@@ -21,11 +21,11 @@
 #include "store/redisqueue.h"
 
 #define MARGIN_MS   10
-#define CONNECT_MS  1000
+#define CONNECT_MS  1000 /* and as long to sign in */
 #define PAUSE_LEAST 100
 #define PAUSE_MOST  2000
 #define ALIVE_MS    1000 /* a sign of life is asked for that often */
-#define GIVE_UP_MS  1500 /* without an answer */
+#define GIVE_UP_MS  1500 /* without an answer, after the callers did */
 #define STOP_MS     3000
 #define READ_SIZE   65536
 
@@ -35,7 +35,15 @@
 
 static const char slow_text[] = "it does not answer";
 
-/* Says so once, and turns all requests away. */
+/* Once, but perhaps later, when it comes and goes. */
+static void
+tell_away(struct redis *r, const char *why)
+{
+	if (!r->away.told)
+		trouble_report(&r->base, &r->away, AWAY, r->base.path, why);
+}
+
+/* Turns all requests away. */
 static void
 go_down(struct redis *r, const char *why)
 {
@@ -50,8 +58,7 @@ go_down(struct redis *r, const char *why)
 	r->up = false;
 	err_set(&r->why, "%s", why);
 	(void)pthread_mutex_unlock(&r->lock);
-	if (!r->away.on)
-		trouble_report(&r->base, &r->away, AWAY, r->base.path, why);
+	tell_away(r, why);
 	(void)pthread_mutex_lock(&r->lock);
 	r->tried = true;
 	while ((request = redisqueue_take(&r->sent)) != NULL)
@@ -219,6 +226,7 @@ go_up(struct redis *r)
 {
 	(void)pthread_mutex_lock(&r->lock);
 	r->up = true;
+	r->why.text[0] = '\0';
 	r->tried = true;
 	(void)pthread_cond_broadcast(&r->changed);
 	(void)pthread_mutex_unlock(&r->lock);
@@ -227,15 +235,22 @@ go_up(struct redis *r)
 	trouble_over(&r->base, &r->away, "is back");
 }
 
+static unsigned int
+connect_ms(const struct redis *r)
+{
+	return r->wait_ms > CONNECT_MS ? r->wait_ms : CONNECT_MS;
+}
+
 static void
 try_connect(struct redis *r)
 {
-	uint64_t until = clock_mono_ms() + CONNECT_MS;
 	struct err e = { "no memory" };
 
-	if (redislink_open(&r->link, &r->url, r->trust, until, &e) == 0) {
+	if (redislink_open(&r->link, &r->url, r->trust, connect_ms(r), &e) ==
+	    0) {
 		r->reader = redisReaderCreate();
-		if (r->reader != NULL && sign_in(r, until, &e) == 0) {
+		if (r->reader != NULL &&
+		    sign_in(r, clock_mono_ms() + connect_ms(r), &e) == 0) {
 			go_up(r);
 			return;
 		}
@@ -268,10 +283,11 @@ take_replies(struct redis *r, struct err *e)
 		redisqueue_settle(r, request, reply);
 		back = r->sent.count == 0;
 	}
-	if (back && !r->up)
+	back = back && !r->up;
+	if (back) {
 		r->up = true;
-	else
-		back = false;
+		r->why.text[0] = '\0';
+	}
 	accepted = r->accepted;
 	r->accepted = false;
 	if (r->refusal.text[0] != '\0')
@@ -357,9 +373,7 @@ lose_patience(struct redis *r)
 	while ((request = redisqueue_take(&r->waiting)) != NULL)
 		redisqueue_settle(r, request, NULL);
 	(void)pthread_mutex_unlock(&r->lock);
-	if (!r->away.on)
-		trouble_report(&r->base, &r->away, AWAY, r->base.path,
-		    slow_text);
+	tell_away(r, slow_text);
 }
 
 static int
@@ -367,7 +381,7 @@ watch(struct redis *r, struct err *e)
 {
 	uint64_t silence = silence_ms(r);
 
-	if (silence >= GIVE_UP_MS) {
+	if (silence >= patience_ms(r) + GIVE_UP_MS) {
 		err_set(e, "no answer for %d ms", GIVE_UP_MS);
 		return -1;
 	}
@@ -462,7 +476,7 @@ int
 redisloop_start(struct redis *r, struct err *e)
 {
 	const struct timespec until =
-	    redisqueue_time(clock_mono_ms() + CONNECT_MS);
+	    redisqueue_time(clock_mono_ms() + connect_ms(r));
 	sigset_t all, before;
 	int rc;
 
@@ -479,6 +493,7 @@ redisloop_start(struct redis *r, struct err *e)
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc != 0) {
 		err_set(e, "no thread for the store: %s", strerror(rc));
+		(void)close(r->wake_fd);
 		return -1;
 	}
 	/* so that the first question finds it there */

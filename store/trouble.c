@@ -10,6 +10,8 @@
 #include "store/internal.h"
 
 #define REPEAT_MS 60000
+/* A server that is always a little late comes and goes many times a second. */
+#define TIMES_MOST 5
 
 uint64_t
 clock_mono_ms(void)
@@ -60,10 +62,18 @@ trouble_report(struct store *store, struct trouble *trouble, const char *format,
 	bool due;
 
 	(void)pthread_mutex_lock(&store->trouble_lock);
-	due = !trouble->on || now >= trouble->again_ms;
+	if (now >= trouble->minute_ms) {
+		trouble->minute_ms = now + REPEAT_MS;
+		trouble->times = 0;
+	}
+	due = trouble->told ? now >= trouble->again_ms
+			    : trouble->times < TIMES_MOST;
 	trouble->on = true;
-	if (due)
+	if (due) {
+		trouble->told = true;
+		trouble->times++;
 		trouble->again_ms = now + REPEAT_MS;
+	}
 	(void)pthread_mutex_unlock(&store->trouble_lock);
 	if (!due)
 		return;
@@ -78,8 +88,8 @@ trouble_over(struct store *store, struct trouble *trouble, const char *text)
 	bool was;
 
 	(void)pthread_mutex_lock(&store->trouble_lock);
-	was = trouble->on;
-	trouble->on = false;
+	was = trouble->told;
+	trouble->on = trouble->told = false;
 	(void)pthread_mutex_unlock(&store->trouble_lock);
 	if (was)
 		report(store, STORE_INFO, "%s: %s", store->path, text);

@@ -5,7 +5,6 @@
 #include "tests/lib/redisd.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -45,8 +44,7 @@ int
 redisd_prepare(struct redisd *d)
 {
 	memset(d, 0, sizeof(*d));
-	(void)snprintf(d->dir, sizeof(d->dir), "/tmp/postern-redis.XXXXXX");
-	if (mkdtemp(d->dir) == NULL)
+	if (tree_make(d->dir) != 0)
 		return -1;
 	(void)snprintf(d->socket, sizeof(d->socket), "%s/sock", d->dir);
 	(void)snprintf(d->url, sizeof(d->url), "redis://%s", d->socket);
@@ -115,20 +113,11 @@ redisd_continue(const struct redisd *d)
 	(void)kill(d->pid, SIGCONT);
 }
 
-static int
-remove_one(const char *name, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(name);
-}
-
 void
 redisd_clear(struct redisd *d)
 {
 	redisd_stop(d);
-	(void)nftw(d->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	(void)tree_remove(d->dir);
 }
 
 long long

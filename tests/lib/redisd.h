@@ -5,9 +5,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "tests/lib/stores.h"
+
 /* A redis-server of a test's own: a UNIX socket, nothing on disk. */
 struct redisd {
-	char dir[64];
+	char dir[TREE_SIZE];
 	char socket[96];
 	char url[112];
 	pid_t pid; /* 0: it does not run */

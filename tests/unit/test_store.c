@@ -12,7 +12,6 @@
 
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <pthread.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,10 +19,11 @@
 #include "store/redis.h"
 #include "store/store.h"
 #include "tests/lib/redisd.h"
+#include "tests/lib/stores.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-static char dir[64];
+static char dir[TREE_SIZE];
 static const char *url;
 static struct redisd redisd;
 
@@ -59,25 +59,15 @@ static int
 begin_lmdb(void **state)
 {
 	(void)state;
-	(void)snprintf(dir, sizeof(dir), "/tmp/postern-store.XXXXXX");
 	url = "lmdb:";
-	return mkdtemp(dir) == NULL ? -1 : 0;
-}
-
-static int
-remove_one(const char *name, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(name);
+	return tree_make(dir);
 }
 
 static int
 end_lmdb(void **state)
 {
 	(void)state;
-	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	return tree_remove(dir);
 }
 
 /* One server for all tests, and nothing in it. */
@@ -102,68 +92,6 @@ begin_redis(void **state)
 	(void)state;
 	url = redisd.url;
 	return redisd_ask(&redisd, "FLUSHALL") == 0 ? 0 : -1;
-}
-
-static struct login
-login(const char *text)
-{
-	struct login l;
-
-	assert_int_equal(login_normalise(text, strlen(text), "", &l), 0);
-	return l;
-}
-
-static struct login
-user(unsigned int n)
-{
-	char text[64];
-
-	(void)snprintf(text, sizeof(text), "user%u@example.org", n);
-	return login(text);
-}
-
-/* NULL for "-", NETADDR_NONE for "?" */
-static const struct netaddr *
-addr(const char *text)
-{
-	static struct netaddr a;
-
-	if (strcmp(text, "-") == 0)
-		return NULL;
-	assert_int_equal(netaddr_parse(text, &a), text[0] == '?' ? -1 : 0);
-	return &a;
-}
-
-static int
-put(struct store *store, const char *who, const char *from, uint64_t now)
-{
-	struct login l = login(who);
-
-	return store_proof_put(store, &l, addr(from), now);
-}
-
-static enum tri
-get(struct store *store, const char *who, const char *from, uint64_t ttl,
-    uint64_t now)
-{
-	struct login l = login(who);
-
-	return store_proof_get(store, &l, addr(from), ttl, now);
-}
-
-static int
-forget(struct store *store, const char *who, const char *from, bool all)
-{
-	const struct netaddr none = { .family = NETADDR_NONE };
-	struct login l = login(who);
-	struct err e = { "" };
-	const struct netaddr *a = addr(from);
-	int n = store_proof_forget(store, &l,
-	    all ? NULL : (a == NULL ? &none : a), &e);
-
-	if (n < 0)
-		print_error("forget %s: %s\n", who, e.text);
-	return n;
 }
 
 /* Every row is asked of memory, of the file, and of the file opened again. */
@@ -210,19 +138,19 @@ proof_holds_for_its_address_and_time(void **state)
 	unsigned int failures = 0;
 
 	(void)state;
-	assert_int_equal(put(store, "alice@x.org", "192.0.2.1", 1000), 0);
-	assert_int_equal(put(store, "bob@x.org", "2001:db8::1", 1000), 0);
-	assert_int_equal(put(store, "carol@x.org", "-", 1000), 0);
-	assert_int_equal(put(store, "dave@x.org", "192.0.2.1", 1), 0);
-	assert_int_equal(put(store, "dave@x.org", "-", 1000), 0);
-	assert_int_equal(put(store, "erin@x.org", "192.0.2.1", 1000), 0);
-	assert_int_equal(put(store, "erin@x.org", "-", 1), 0);
+	assert_int_equal(proof_put(store, "alice@x.org", "192.0.2.1", 1000), 0);
+	assert_int_equal(proof_put(store, "bob@x.org", "2001:db8::1", 1000), 0);
+	assert_int_equal(proof_put(store, "carol@x.org", "-", 1000), 0);
+	assert_int_equal(proof_put(store, "dave@x.org", "192.0.2.1", 1), 0);
+	assert_int_equal(proof_put(store, "dave@x.org", "-", 1000), 0);
+	assert_int_equal(proof_put(store, "erin@x.org", "192.0.2.1", 1000), 0);
+	assert_int_equal(proof_put(store, "erin@x.org", "-", 1), 0);
 	/* an address that nobody knows is not "from anywhere" */
-	assert_int_equal(put(store, "mallory@x.org", "?", 1000), -1);
+	assert_int_equal(proof_put(store, "mallory@x.org", "?", 1000), -1);
 	for (int round = 0; round < 3; round++) {
 		for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-			enum tri got = get(store, rows[i].who, rows[i].from,
-			    rows[i].ttl, rows[i].now);
+			enum tri got = proof_get(store, rows[i].who,
+			    rows[i].from, rows[i].ttl, rows[i].now);
 
 			if (got == rows[i].want)
 				continue;
@@ -245,17 +173,21 @@ later_proof_replaces_the_earlier(void **state)
 	struct store *store = reopen(NULL);
 
 	(void)state;
-	assert_int_equal(put(store, "a@x.org", "192.0.2.1", 1000), 0);
+	assert_int_equal(proof_put(store, "a@x.org", "192.0.2.1", 1000), 0);
 	assert_int_equal(store_flush(store, 10000), 0);
-	assert_int_equal(put(store, "a@x.org", "192.0.2.1", 5000), 0);
-	assert_int_equal(get(store, "a@x.org", "192.0.2.1", 10, 5005), TRI_YES);
+	assert_int_equal(proof_put(store, "a@x.org", "192.0.2.1", 5000), 0);
+	assert_int_equal(proof_get(store, "a@x.org", "192.0.2.1", 10, 5005),
+	    TRI_YES);
 	assert_int_equal(store_flush(store, 10000), 0);
-	assert_int_equal(get(store, "a@x.org", "192.0.2.1", 10, 5005), TRI_YES);
+	assert_int_equal(proof_get(store, "a@x.org", "192.0.2.1", 10, 5005),
+	    TRI_YES);
 	/* memory has a stale one, the file a fresh one: never worse than it */
-	assert_int_equal(put(store, "a@x.org", "192.0.2.1", 2000), 0);
-	assert_int_equal(get(store, "a@x.org", "192.0.2.1", 10, 5005), TRI_YES);
+	assert_int_equal(proof_put(store, "a@x.org", "192.0.2.1", 2000), 0);
+	assert_int_equal(proof_get(store, "a@x.org", "192.0.2.1", 10, 5005),
+	    TRI_YES);
 	assert_int_equal(store_flush(store, 10000), 0);
-	assert_int_equal(get(store, "a@x.org", "192.0.2.1", 10, 5005), TRI_YES);
+	assert_int_equal(proof_get(store, "a@x.org", "192.0.2.1", 10, 5005),
+	    TRI_YES);
 	store_close(&store);
 }
 
@@ -266,61 +198,53 @@ forgotten_proofs_are_gone(void **state)
 
 	(void)state;
 	for (int round = 0; round < 2; round++) {
-		assert_int_equal(put(store, "a@x.org", "192.0.2.1", 1000), 0);
-		assert_int_equal(put(store, "a@x.org", "2001:db8::1", 1000), 0);
-		assert_int_equal(put(store, "a@x.org", "-", 1000), 0);
-		assert_int_equal(put(store, "aa@x.org", "192.0.2.1", 1000), 0);
-		assert_int_equal(put(store, "a@x.orgg", "192.0.2.1", 1000), 0);
+		assert_int_equal(proof_put(store, "a@x.org", "192.0.2.1", 1000),
+		    0);
+		assert_int_equal(
+		    proof_put(store, "a@x.org", "2001:db8::1", 1000), 0);
+		assert_int_equal(proof_put(store, "a@x.org", "-", 1000), 0);
+		assert_int_equal(
+		    proof_put(store, "aa@x.org", "192.0.2.1", 1000), 0);
+		assert_int_equal(
+		    proof_put(store, "a@x.orgg", "192.0.2.1", 1000), 0);
 		if (round == 1)
 			assert_int_equal(store_flush(store, 10000), 0);
-		assert_int_equal(forget(store, "a@x.org", "192.0.2.7", false),
+		assert_int_equal(
+		    proof_forget(store, "a@x.org", "192.0.2.7", false), 0);
+		assert_int_equal(proof_forget(store, "a@x.org", "-", false), 1);
+		assert_int_equal(
+		    proof_get(store, "a@x.org", "192.0.2.9", 10, 1000), TRI_NO);
+		assert_int_equal(
+		    proof_get(store, "a@x.org", "192.0.2.1", 10, 1000),
+		    TRI_YES);
+		assert_int_equal(
+		    proof_forget(store, "a@x.org", "192.0.2.1", false), 1);
+		assert_int_equal(
+		    proof_get(store, "a@x.org", "192.0.2.1", 10, 1000), TRI_NO);
+		assert_int_equal(
+		    proof_get(store, "a@x.org", "2001:db8::1", 10, 1000),
+		    TRI_YES);
+		assert_int_equal(proof_put(store, "a@x.org", "192.0.2.1", 1000),
 		    0);
-		assert_int_equal(forget(store, "a@x.org", "-", false), 1);
-		assert_int_equal(get(store, "a@x.org", "192.0.2.9", 10, 1000),
-		    TRI_NO);
-		assert_int_equal(get(store, "a@x.org", "192.0.2.1", 10, 1000),
-		    TRI_YES);
-		assert_int_equal(forget(store, "a@x.org", "192.0.2.1", false),
-		    1);
-		assert_int_equal(get(store, "a@x.org", "192.0.2.1", 10, 1000),
-		    TRI_NO);
-		assert_int_equal(get(store, "a@x.org", "2001:db8::1", 10, 1000),
-		    TRI_YES);
-		assert_int_equal(put(store, "a@x.org", "192.0.2.1", 1000), 0);
-		assert_int_equal(forget(store, "a@x.org", "-", true), 2);
-		assert_int_equal(forget(store, "a@x.org", "-", true), 0);
+		assert_int_equal(proof_forget(store, "a@x.org", "-", true), 2);
+		assert_int_equal(proof_forget(store, "a@x.org", "-", true), 0);
 		store = reopen(&store);
-		assert_int_equal(get(store, "a@x.org", "2001:db8::1", 10, 1000),
+		assert_int_equal(
+		    proof_get(store, "a@x.org", "2001:db8::1", 10, 1000),
 		    TRI_NO);
-		assert_int_equal(get(store, "aa@x.org", "192.0.2.1", 10, 1000),
+		assert_int_equal(
+		    proof_get(store, "aa@x.org", "192.0.2.1", 10, 1000),
 		    TRI_YES);
-		assert_int_equal(get(store, "a@x.orgg", "192.0.2.1", 10, 1000),
+		assert_int_equal(
+		    proof_get(store, "a@x.orgg", "192.0.2.1", 10, 1000),
 		    TRI_YES);
 	}
 	/* forgotten is not barred */
-	assert_int_equal(put(store, "a@x.org", "192.0.2.1", 1000), 0);
+	assert_int_equal(proof_put(store, "a@x.org", "192.0.2.1", 1000), 0);
 	store = reopen(&store);
-	assert_int_equal(get(store, "a@x.org", "192.0.2.1", 10, 1000), TRI_YES);
+	assert_int_equal(proof_get(store, "a@x.org", "192.0.2.1", 10, 1000),
+	    TRI_YES);
 	store_close(&store);
-}
-
-struct listing {
-	char text[1024];
-	int count;
-	int stop_at;
-};
-
-static int
-list_one(void *arg, const struct store_proof *proof)
-{
-	struct listing *l = arg;
-	size_t len = strlen(l->text);
-	char from[NETADDR_TEXT_MAX];
-
-	netaddr_format(&proof->addr, from);
-	(void)snprintf(l->text + len, sizeof(l->text) - len, "%s %s %llu\n",
-	    proof->login.text, from, (unsigned long long)proof->time_ms);
-	return ++l->count == l->stop_at;
 }
 
 static void
@@ -331,28 +255,28 @@ list_is_whole_and_sorted(void **state)
 	struct err e = { "" };
 
 	(void)state;
-	assert_int_equal(store_proof_list(store, list_one, &l, &e), 0);
+	assert_int_equal(store_proof_list(store, listing_add, &l, &e), 0);
 	assert_string_equal(l.text, "");
-	assert_int_equal(put(store, "b@x.org", "2001:db8::1", 3), 0);
-	assert_int_equal(put(store, "a@x.org", "192.0.2.1", 1), 0);
-	assert_int_equal(put(store, "b@x.org", "-", 2), 0);
-	assert_int_equal(put(store, "c@x.org", "-", 4), 0);
-	assert_int_equal(forget(store, "c@x.org", "-", true), 1);
-	assert_int_equal(store_proof_list(store, list_one, &l, &e), 0);
+	assert_int_equal(proof_put(store, "b@x.org", "2001:db8::1", 3), 0);
+	assert_int_equal(proof_put(store, "a@x.org", "192.0.2.1", 1), 0);
+	assert_int_equal(proof_put(store, "b@x.org", "-", 2), 0);
+	assert_int_equal(proof_put(store, "c@x.org", "-", 4), 0);
+	assert_int_equal(proof_forget(store, "c@x.org", "-", true), 1);
+	assert_int_equal(store_proof_list(store, listing_add, &l, &e), 0);
 	assert_string_equal(l.text,
 	    "a@x.org 192.0.2.1 1\nb@x.org - 2\nb@x.org 2001:db8::1 3\n");
 	/* more than one part of it */
 	for (unsigned int i = 0; i < 1000; i++) {
-		struct login who = user(i);
+		struct login who = login_number(i);
 
 		assert_int_equal(store_proof_put(store, &who, NULL, 1), 0);
 	}
 	memset(&l, 0, sizeof(l));
-	assert_int_equal(store_proof_list(store, list_one, &l, &e), 0);
+	assert_int_equal(store_proof_list(store, listing_add, &l, &e), 0);
 	assert_int_equal(l.count, 1003);
 	memset(&l, 0, sizeof(l));
 	l.stop_at = 300;
-	assert_int_equal(store_proof_list(store, list_one, &l, &e), 0);
+	assert_int_equal(store_proof_list(store, listing_add, &l, &e), 0);
 	assert_int_equal(l.count, 300);
 	store_close(&store);
 }
@@ -367,33 +291,24 @@ longest_login_fits(void **state)
 	(void)state;
 	memset(text, 'l', sizeof(text));
 	memcpy(text + LOGIN_MAX - 6, "@x.org", 7);
-	assert_int_equal(put(store, text, "2001:db8::1", 1000), 0);
-	assert_int_equal(put(store, text, "-", 1000), 0);
+	assert_int_equal(proof_put(store, text, "2001:db8::1", 1000), 0);
+	assert_int_equal(proof_put(store, text, "-", 1000), 0);
 	store = reopen(&store);
-	assert_int_equal(get(store, text, "2001:db8::1", 10, 1000), TRI_YES);
-	assert_int_equal(store_proof_list(store, list_one, &l, NULL), 0);
+	assert_int_equal(proof_get(store, text, "2001:db8::1", 10, 1000),
+	    TRI_YES);
+	assert_int_equal(store_proof_list(store, listing_add, &l, NULL), 0);
 	assert_int_equal(l.count, 2);
-	assert_int_equal(forget(store, text, "-", true), 2);
+	assert_int_equal(proof_forget(store, text, "-", true), 2);
 	store_close(&store);
-}
-
-/* A real time: what ends is gone some time later by Redis' own clock. */
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static int
 lease(struct store *store, const char *from, const char *who, uint64_t until,
     const char *source)
 {
-	struct store_lease l = { .login = login(who), .until_ms = until };
+	struct store_lease l = { .login = login_of(who), .until_ms = until };
 
-	l.addr = *addr(from);
+	l.addr = *addr_of(from);
 	(void)snprintf(l.source, sizeof(l.source), "%s", source);
 	return store_lease_put(store, &l);
 }
@@ -404,7 +319,7 @@ holders(struct store *store, const char *from, uint64_t now, size_t max)
 {
 	static char text[512];
 	struct login logins[8];
-	int count = store_lease_get(store, addr(from), now, logins, max);
+	int count = store_lease_get(store, addr_of(from), now, logins, max);
 
 	if (count < 0)
 		return "unknown";
@@ -426,8 +341,8 @@ end_lease(struct store *store, const char *from, const char *who)
 	int n;
 
 	if (who != NULL)
-		l = login(who);
-	n = store_lease_del(store, addr(from), who == NULL ? NULL : &l, &e);
+		l = login_of(who);
+	n = store_lease_del(store, addr_of(from), who == NULL ? NULL : &l, &e);
 	if (n < 0)
 		print_error("end %s: %s\n", from, e.text);
 	return n;
@@ -570,20 +485,20 @@ many_logins_share_an_address(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < 500; i++) {
-		struct store_lease l = { .login = user(i),
+		struct store_lease l = { .login = login_number(i),
 			.until_ms = t + 600000 + i };
 
-		l.addr = *addr("192.0.2.1");
+		l.addr = *addr_of("192.0.2.1");
 		assert_int_equal(store_lease_put(store, &l), 0);
 	}
 	for (int round = 0; round < 2; round++) {
-		int count = store_lease_get(store, addr("192.0.2.1"), t, logins,
-		    ARRAY_LEN(logins));
+		int count = store_lease_get(store, addr_of("192.0.2.1"), t,
+		    logins, ARRAY_LEN(logins));
 
 		assert_in_range(count, 50, 100);
 		for (int i = 0; i < count; i++)
 			assert_string_equal(logins[i].text,
-			    user(499 - (unsigned int)i).text);
+			    login_number(499 - (unsigned int)i).text);
 		assert_int_equal(store_flush(store, 10000), 0);
 	}
 	assert_int_equal(end_lease(store, "192.0.2.1", NULL), 500);
@@ -986,7 +901,7 @@ one_key_means_many_things(void **state)
 			    STORE_TAKEN);
 			assert_int_equal(
 			    store_distinct_add(store, "k", 1, 60000, t), 1);
-			assert_int_equal(put(store, "k", "-", t), 0);
+			assert_int_equal(proof_put(store, "k", "-", t), 0);
 		}
 		assert_string_equal(state_of(store, "k", t), "s");
 		assert_int_equal(
@@ -994,11 +909,11 @@ one_key_means_many_things(void **state)
 		    STORE_TAKEN);
 		assert_int_equal(left, 4);
 		assert_int_equal(store_distinct_count(store, "k", 60000, t), 1);
-		assert_int_equal(get(store, "k", "-", 10, t), TRI_YES);
+		assert_int_equal(proof_get(store, "k", "-", 10, t), TRI_YES);
 		store = reopen(&store);
 	}
 	assert_int_equal(store_state_del(store, "k", &e), 1);
-	assert_int_equal(get(store, "k", "-", 10, t), TRI_YES);
+	assert_int_equal(proof_get(store, "k", "-", 10, t), TRI_YES);
 	assert_int_equal(store_distinct_count(store, "k", 60000, t), 1);
 	store_close(&store);
 }
@@ -1040,12 +955,27 @@ keep_proof(struct store *store, const struct login *who)
 	return rc;
 }
 
+/* On a busy machine the writer may come too late for one who waits. */
+static int
+drop_proofs(struct store *store, const struct login *who)
+{
+	uint64_t until = now_ms() + 60000;
+	int n;
+
+	do {
+		n = store_proof_forget(store, who, NULL, NULL);
+	} while (n < 0 && now_ms() < until);
+	return n;
+}
+
 static void *
 crowd_member(void *arg)
 {
+	const unsigned int rounds =
+	    getenv("POSTERN_QUICK") != NULL ? 1000 : 2000;
 	struct crowd *c = arg;
 
-	for (unsigned int i = 0; i < 2000; i++) {
+	for (unsigned int i = 0; i < rounds; i++) {
 		unsigned int n = c->number * 100 + i % 100;
 		struct login who = { "" }, stranger = { "" };
 
@@ -1059,9 +989,7 @@ crowd_member(void *arg)
 			c->wrong++;
 		if (i % 500 == 499)
 			(void)store_flush(c->store, 10000);
-		if (i % 1000 == 999 &&
-		    store_proof_forget(c->store, &who, NULL, NULL) < 0 &&
-		    !may_be_slow())
+		if (i % 1000 == 999 && drop_proofs(c->store, &who) < 0)
 			c->wrong++;
 		if (i % 200 == 0)
 			store_tend(c->store, 10, 1005);
