@@ -27,7 +27,15 @@ val(void *data, size_t size)
 	return (MDB_val){ size, data };
 }
 
-/* The record's stamp; MDB_CORRUPTED when it is none. */
+static int
+begin(const struct lmdb *db, unsigned int flags, MDB_txn **txn_r)
+{
+	if (db->env == NULL)
+		return STORE_SHUT;
+	return mdb_txn_begin(db->env, NULL, flags, txn_r);
+}
+
+/* The record's stamp. */
 static int
 get_stamp(const struct lmdb *db, MDB_txn *txn, struct record_key *key,
     uint64_t *stamp_r)
@@ -38,7 +46,7 @@ get_stamp(const struct lmdb *db, MDB_txn *txn, struct record_key *key,
 	if (rc == MDB_SUCCESS &&
 	    record_decode(key->octets, key->len, data.mv_data, data.mv_size,
 		stamp_r) != 0)
-		return MDB_CORRUPTED;
+		return STORE_BAD_RECORD;
 	return rc;
 }
 
@@ -144,7 +152,7 @@ int
 change_put(struct lmdb *db, struct overlay_batch *batch, size_t *lost_r)
 {
 	struct putting p = { .db = db };
-	int rc = mdb_txn_begin(db->env, NULL, 0, &p.txn);
+	int rc = begin(db, 0, &p.txn);
 
 	*lost_r = 0;
 	/* after the wait for the lock: what others forgot was before now */
@@ -212,7 +220,7 @@ change_forget(struct lmdb *db, struct forget_request *request)
 	int count = 0, rc;
 
 	record_key_mark(&request->key, &mark);
-	rc = mdb_txn_begin(db->env, NULL, 0, &txn);
+	rc = begin(db, 0, &txn);
 	if (rc != MDB_SUCCESS)
 		return rc;
 	if (request->group)
@@ -288,7 +296,7 @@ look_on(struct lmdb *db, struct look *look)
 	MDB_cursor *cursor = NULL;
 	MDB_txn *txn = NULL;
 	size_t seen = 0;
-	int rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
+	int rc = begin(db, MDB_RDONLY, &txn);
 
 	look->count = 0;
 	if (rc != MDB_SUCCESS)
@@ -319,7 +327,7 @@ static int
 remove_found(struct lmdb *db, struct look *look)
 {
 	MDB_txn *txn = NULL;
-	int rc = mdb_txn_begin(db->env, NULL, 0, &txn);
+	int rc = begin(db, 0, &txn);
 
 	if (rc != MDB_SUCCESS)
 		return rc;
@@ -348,7 +356,8 @@ change_expire(struct lmdb *db, uint64_t ttl_ms, uint64_t now_ms)
 	int rc = look == NULL ? ENOMEM : MDB_SUCCESS;
 
 	/* pages that dead processes hold back */
-	(void)mdb_reader_check(db->env, NULL);
+	if (db->env != NULL)
+		(void)mdb_reader_check(db->env, NULL);
 	for (int round = 0; round < EXPIRE_ROUNDS && rc == MDB_SUCCESS;
 	     round++) {
 		look->ttl_ms = ttl_ms;

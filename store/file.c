@@ -21,6 +21,8 @@
 /* How long another process may take to open. */
 #define TURN_MS      5000
 #define TURN_STEP_MS 10
+/* What LMDB makes it for 126 readers. */
+#define LOCK_BYTES 8192
 
 static int
 open_dir(const char *dir, struct err *e)
@@ -111,7 +113,34 @@ user_of(const char *lock_path)
 		return 0;
 	rc = fcntl(fd, F_GETLK, &lock);
 	(void)close(fd);
-	return rc == 0 && lock.l_type != F_UNLCK ? lock.l_pid : 0;
+	if (rc != 0 || lock.l_type == F_UNLCK)
+		return 0;
+	/* one in another namespace has no number here */
+	return lock.l_pid != 0 ? lock.l_pid : -1;
+}
+
+/*
+ * For a store that nobody works with: LMDB's lock file as new, and its blocks
+ * on the disk. LMDB writes there through memory, where a full disk is no error
+ * code but a signal.
+ */
+static int
+renew_lock(const char *path, struct err *e)
+{
+	static const char nothing[LOCK_BYTES];
+	int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int rc = fd < 0 ? errno : posix_fallocate(fd, 0, LOCK_BYTES);
+
+	errno = 0;
+	if (rc == 0 &&
+	    (pwrite(fd, nothing, sizeof(nothing), 0) != LOCK_BYTES ||
+		ftruncate(fd, LOCK_BYTES) != 0 || fchmod(fd, 0600) != 0))
+		rc = errno != 0 ? errno : EIO;
+	if (fd >= 0)
+		(void)close(fd);
+	if (rc != 0)
+		err_set(e, "%.300s: %s", path, strerror(rc));
+	return rc == 0 ? 0 : -1;
 }
 
 static int
@@ -163,11 +192,8 @@ judge(struct lmdb *db, const char *lock_path, struct err *e)
 	struct err why = { "" };
 	pid_t user = user_of(lock_path);
 
-	/* nobody's: the next user makes a sound one */
-	if (user == 0 && unlink(lock_path) != 0 && errno != ENOENT) {
-		err_set(e, "%.300s: %s", lock_path, strerror(errno));
+	if (user == 0 && renew_lock(lock_path, e) != 0)
 		return -1;
-	}
 	switch (inspect_file(db->base.path, db->limits.map_bytes, &why)) {
 	case INSPECTION_SOUND:
 		return 0;
@@ -294,8 +320,9 @@ open_in_turn(struct lmdb *db, struct err *e)
 	if (there == 1 && st.st_size == 0)
 		report(&db->base, STORE_WARNING,
 		    "%s: is empty: whatever it held is lost", db->base.path);
-	if ((there == 0 || st.st_size == 0) && user_of(lock_path) == 0)
-		(void)unlink(lock_path);
+	if ((there == 0 || st.st_size == 0) && user_of(lock_path) == 0 &&
+	    renew_lock(lock_path, e) != 0)
+		goto out;
 	if (there == 1 && st.st_size > 0 && judge(db, lock_path, e) != 0)
 		goto out;
 	rc = open_env(db);

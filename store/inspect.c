@@ -367,9 +367,12 @@ prepare_child(void)
 	const struct rlimit no_core = { 0, 0 };
 	const struct rlimit cpu = { INSPECT_CPU_SECONDS, INSPECT_CPU_SECONDS };
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	sigset_t none;
 
 	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
 		(void)signal(deadly[i], SIG_DFL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)setrlimit(RLIMIT_CORE, &no_core);
 	(void)setrlimit(RLIMIT_CPU, &cpu);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -20,8 +20,8 @@ enum inspection {
 
 /*
  * Reads the whole store in a short-lived child, which may die of what it finds.
- * map_bytes is the largest a store may be. e says what is wrong. Before the
- * process has threads, and before it opens the store.
+ * map_bytes is the largest a store may be. e says what is wrong. Not
+ * while this process has the store open.
  */
 enum inspection inspect_file(const char *path, size_t map_bytes, struct err *e);
 

@@ -25,6 +25,14 @@
 #define LIST_PART     256
 #define LIST_FLUSH_MS 1000
 
+const char *
+lmdb_text(int rc)
+{
+	if (rc == STORE_BAD_RECORD)
+		return "a record with a wrong check sum";
+	return rc == STORE_SHUT ? "it is closed" : mdb_strerror(rc);
+}
+
 static int
 init_locks(struct lmdb *db)
 {
@@ -58,6 +66,7 @@ destroy(struct lmdb *db)
 	(void)pthread_mutex_destroy(&db->counters_lock);
 	(void)pthread_mutex_destroy(&db->readers_lock);
 	free(db->batch);
+	free(db->dir);
 	store_end(&db->base);
 	free(db);
 }
@@ -204,12 +213,23 @@ db_group(struct store *store, const struct record_key *group,
 	return reader_group(db, group, each, arg);
 }
 
+/* With the lock held. */
+static bool
+may_wait(const struct lmdb *db, uint64_t until_ms)
+{
+	uint64_t now = clock_mono_ms();
+
+	return now < until_ms && (db->end_ms == 0 || now < db->end_ms);
+}
+
 static void
 wait_done(struct lmdb *db, uint64_t until_ms)
 {
+	uint64_t at =
+	    db->end_ms != 0 && db->end_ms < until_ms ? db->end_ms : until_ms;
 	const struct timespec until = {
-		.tv_sec = (time_t)(until_ms / 1000),
-		.tv_nsec = (long)(until_ms % 1000) * 1000000,
+		.tv_sec = (time_t)(at / 1000),
+		.tv_nsec = (long)(at % 1000) * 1000000,
 	};
 
 	(void)pthread_cond_timedwait(&db->done, &db->lock, &until);
@@ -246,7 +266,7 @@ db_forget(struct store *store, const struct record_key *key, bool group,
 
 	(void)pthread_mutex_lock(&db->lock);
 	/* one at a time */
-	while (request->state != FORGET_NONE && clock_mono_ms() < until)
+	while (request->state != FORGET_NONE && may_wait(db, until))
 		wait_done(db, until);
 	if (request->state != FORGET_NONE)
 		goto out;
@@ -255,7 +275,7 @@ db_forget(struct store *store, const struct record_key *key, bool group,
 	request->group = group;
 	request->state = FORGET_WANTED;
 	(void)pthread_cond_signal(&db->work);
-	while (request->state != FORGET_DONE && clock_mono_ms() < until)
+	while (request->state != FORGET_DONE && may_wait(db, until))
 		wait_done(db, until);
 	if (request->state == FORGET_DONE) {
 		count = request->count;
@@ -272,11 +292,22 @@ db_forget(struct store *store, const struct record_key *key, bool group,
 	request->abandoned = true;
 out:
 	err_set(e,
-	    "%.300s: not done within %d s: the disk, or another process that "
+	    "%.300s: not done in time: the disk, or another process that "
 	    "holds the lock, has not come back",
-	    store->path, WAIT_MS / 1000);
+	    store->path);
 	(void)pthread_mutex_unlock(&db->lock);
 	return -1;
+}
+
+static void
+db_hurry(struct store *store, uint64_t wait_ms)
+{
+	struct lmdb *db = (struct lmdb *)store;
+
+	(void)pthread_mutex_lock(&db->lock);
+	db->end_ms = clock_mono_ms() + wait_ms;
+	(void)pthread_cond_broadcast(&db->done);
+	(void)pthread_mutex_unlock(&db->lock);
 }
 
 static void
@@ -322,6 +353,7 @@ db_list(struct store *store, const struct record_key *prefix,
 static const struct store_ops ops = {
 	.close = db_close,
 	.flush = db_flush,
+	.hurry = db_hurry,
 	.tend = db_tend,
 	.put = db_put,
 	.get = db_get,
@@ -352,6 +384,7 @@ lmdb_open_limited(const struct store_options *options,
 		return NULL;
 	}
 	db->limits = *limits;
+	db->dir = dir;
 	db->overlay = overlay_new(limits->pending, false);
 	db->counters = overlay_new(limits->counters, true);
 	if (db->overlay == NULL || db->counters == NULL)
@@ -361,7 +394,6 @@ lmdb_open_limited(const struct store_options *options,
 		destroy(db);
 		db = NULL;
 	}
-	free(dir);
 	return db == NULL ? NULL : &db->base;
 }
 

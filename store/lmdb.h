@@ -2,6 +2,8 @@
 #ifndef POSTERN_STORE_LMDB_H
 #define POSTERN_STORE_LMDB_H
 
+#include <errno.h>
+
 #include <lmdb.h>
 
 #include "store/internal.h"
@@ -39,7 +41,10 @@ struct forget_request {
 struct lmdb {
 	struct store base;
 	struct store_limits limits;
+	char *dir;
 
+	/* changed by the writer alone, while it is shut; NULL: no file can be
+	 * opened */
 	MDB_env *env;
 	MDB_dbi dbi;
 
@@ -49,10 +54,13 @@ struct lmdb {
 	MDB_txn *readers[STORE_READERS];
 	size_t readers_idle;
 	size_t readers_made;
+	bool shut; /* to readers */
 
 	struct trouble writing;
 	struct trouble reading;
 	struct trouble losing;
+	struct trouble mending;
+	atomic_bool ailing; /* the writer shall mend it */
 
 	/* Rates and distinct values live in memory: this process counts them,
 	 * the file has them for the next one. */
@@ -78,12 +86,21 @@ struct lmdb {
 	bool tend;
 	uint64_t tend_ttl_ms;
 	uint64_t tend_now_ms;
+	uint64_t end_ms; /* of all waiting; 0: there is none */
 	pthread_t writer;
 
 	/* the writer's own */
 	struct overlay_batch *batch;
 	struct record_key expire_at; /* where the next look begins */
+	uint64_t mend_ms;            /* not before that */
 };
+
+/* Beside LMDB's codes: a record's check sum is wrong; there is no file at
+ * present. */
+#define STORE_BAD_RECORD EBADMSG
+#define STORE_SHUT       EAGAIN
+/* What a code means. */
+const char *lmdb_text(int rc);
 
 /* store_open() with other limits, for tests. */
 struct store *lmdb_open_limited(const struct store_options *options,
@@ -105,6 +122,7 @@ int reader_group(struct lmdb *db, const struct record_key *group,
  * moves behind the last. -1 with the reason in e. */
 ssize_t reader_list(struct lmdb *db, const struct record_key *prefix,
     struct record_key *at, struct record *records_r, size_t max, struct err *e);
+/* Ends the transactions at rest. */
 void reader_free(struct lmdb *db);
 
 /* counter.c */
@@ -126,6 +144,13 @@ void writer_wake(struct lmdb *db);
 void writer_watch(struct lmdb *db);
 /* With the lock held: what is not in the file yet, counters too. */
 size_t writer_waiting(struct lmdb *db);
+
+/* mend.c: is it LMDB's code for a file that cannot be worked with? */
+bool mend_is_needed(int rc);
+/* Finds out whether the file is still at its place. */
+void mend_look(struct lmdb *db);
+/* If it is ailing: opens it again, or a new one. Tells what comes of it. */
+void mend(struct lmdb *db);
 
 /* change.c: what the writer does, each a transaction. LMDB's codes. */
 int change_put(struct lmdb *db, struct overlay_batch *batch, size_t *lost_r);

@@ -8,23 +8,49 @@
 
 #include "store/lmdb.h"
 
+/* Room for one more look; txn_r is NULL when it has to be made. */
+static int
+take_room(struct lmdb *db, MDB_txn **txn_r)
+{
+	int rc = MDB_SUCCESS;
+
+	*txn_r = NULL;
+	(void)pthread_mutex_lock(&db->readers_lock);
+	while (db->readers_idle == 0 && db->readers_made == STORE_READERS &&
+	    !db->shut)
+		(void)pthread_cond_wait(&db->reader_back, &db->readers_lock);
+	if (db->shut)
+		rc = STORE_SHUT;
+	else if (db->readers_idle > 0)
+		*txn_r = db->readers[--db->readers_idle];
+	else
+		db->readers_made++;
+	(void)pthread_mutex_unlock(&db->readers_lock);
+	return rc;
+}
+
+static void
+give_room(struct lmdb *db, MDB_txn *txn)
+{
+	(void)pthread_mutex_lock(&db->readers_lock);
+	if (txn != NULL)
+		db->readers[db->readers_idle++] = txn;
+	else
+		db->readers_made--;
+	/* others, or the writer who waits for all of them */
+	(void)pthread_cond_broadcast(&db->reader_back);
+	(void)pthread_mutex_unlock(&db->readers_lock);
+}
+
 static MDB_txn *
 borrow(struct lmdb *db, int *rc_r)
 {
-	MDB_txn *txn = NULL;
-	bool make = false;
+	MDB_txn *txn;
 
-	(void)pthread_mutex_lock(&db->readers_lock);
-	while (db->readers_idle == 0 && db->readers_made == STORE_READERS)
-		(void)pthread_cond_wait(&db->reader_back, &db->readers_lock);
-	if (db->readers_idle > 0)
-		txn = db->readers[--db->readers_idle];
-	else {
-		db->readers_made++;
-		make = true;
-	}
-	(void)pthread_mutex_unlock(&db->readers_lock);
-	if (!make) {
+	*rc_r = take_room(db, &txn);
+	if (*rc_r != MDB_SUCCESS)
+		return NULL;
+	if (txn != NULL) {
 		*rc_r = mdb_txn_renew(txn);
 		return txn;
 	}
@@ -34,21 +60,19 @@ borrow(struct lmdb *db, int *rc_r)
 		(void)mdb_reader_check(db->env, NULL);
 		*rc_r = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
 	}
-	return *rc_r == MDB_SUCCESS ? txn : NULL;
+	if (*rc_r == MDB_SUCCESS)
+		return txn;
+	give_room(db, NULL);
+	return NULL;
 }
 
 static void
 give_back(struct lmdb *db, MDB_txn *txn)
 {
-	if (txn != NULL)
-		mdb_txn_reset(txn);
-	(void)pthread_mutex_lock(&db->readers_lock);
-	if (txn != NULL)
-		db->readers[db->readers_idle++] = txn;
-	else
-		db->readers_made--;
-	(void)pthread_cond_signal(&db->reader_back);
-	(void)pthread_mutex_unlock(&db->readers_lock);
+	if (txn == NULL)
+		return;
+	mdb_txn_reset(txn);
+	give_room(db, txn);
 }
 
 /* What a get came to. */
@@ -61,14 +85,21 @@ tell(struct lmdb *db, int rc)
 			    "can be read again");
 		return 0;
 	}
+	if (rc == STORE_SHUT) /* told by who shut it */
+		return -1;
 	trouble_report(&db->base, &db->reading,
 	    "%s: cannot be read: %s (if that stays, restart postern: it checks "
 	    "the store and begins a new one if it is damaged)",
-	    db->base.path, mdb_strerror(rc));
+	    db->base.path, lmdb_text(rc));
+	if (mend_is_needed(rc) && !atomic_exchange(&db->ailing, true)) {
+		(void)pthread_mutex_lock(&db->lock);
+		writer_wake(db);
+		(void)pthread_mutex_unlock(&db->lock);
+	}
 	return -1;
 }
 
-/* MDB_NOTFOUND, MDB_CORRUPTED, ... */
+/* MDB_NOTFOUND, STORE_BAD_RECORD, ... */
 static int
 look_up(const struct lmdb *db, MDB_txn *txn, const struct record_key *key,
     uint64_t *stamp_r, void *value_r, size_t size, size_t *len_r)
@@ -83,7 +114,7 @@ look_up(const struct lmdb *db, MDB_txn *txn, const struct record_key *key,
 	if (record_decode(key->octets, key->len, data.mv_data, data.mv_size,
 		stamp_r) != 0 ||
 	    data.mv_size - RECORD_HEAD > size)
-		return MDB_CORRUPTED;
+		return STORE_BAD_RECORD;
 	*len_r = data.mv_size - RECORD_HEAD;
 	memcpy(value_r, (const uint8_t *)data.mv_data + RECORD_HEAD, *len_r);
 	return MDB_SUCCESS;
@@ -134,7 +165,7 @@ view(const MDB_val *key, const MDB_val *data, const struct record_key *prefix,
 	if (key->mv_size > RECORD_KEY_MAX ||
 	    record_decode(key->mv_data, key->mv_size, data->mv_data,
 		data->mv_size, &view_r->stamp) != 0)
-		return MDB_CORRUPTED;
+		return STORE_BAD_RECORD;
 	view_r->key = key->mv_data;
 	view_r->key_len = key->mv_size;
 	view_r->value = (const uint8_t *)data->mv_data + RECORD_HEAD;
@@ -186,7 +217,7 @@ copy_records(MDB_cursor *cursor, const struct record_key *prefix,
 		if (rc != MDB_SUCCESS)
 			return rc;
 		if (v.len > sizeof(r->value))
-			return MDB_CORRUPTED;
+			return STORE_BAD_RECORD;
 		memcpy(r->key.octets, v.key, v.key_len);
 		r->key.len = v.key_len;
 		r->stamp = v.stamp;
@@ -219,13 +250,13 @@ reader_list(struct lmdb *db, const struct record_key *prefix,
 	give_back(db, txn);
 	if (rc == MDB_SUCCESS || rc == MDB_NOTFOUND)
 		return (ssize_t)count;
-	err_set(e, "%.300s: %s", db->base.path, mdb_strerror(rc));
+	err_set(e, "%.300s: %s", db->base.path, lmdb_text(rc));
 	return -1;
 }
 
 void
 reader_free(struct lmdb *db)
 {
-	while (db->readers_idle > 0)
+	for (; db->readers_idle > 0; db->readers_made--)
 		mdb_txn_abort(db->readers[--db->readers_idle]);
 }

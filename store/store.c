@@ -62,6 +62,13 @@ store_flush(struct store *store, uint64_t wait_ms)
 }
 
 void
+store_hurry(struct store *store, uint64_t wait_ms)
+{
+	if (store->ops->hurry != NULL)
+		store->ops->hurry(store, wait_ms);
+}
+
+void
 store_tend(struct store *store, uint64_t ttl_ms, uint64_t now_ms)
 {
 	store->ops->tend(store, ttl_ms, now_ms);

@@ -39,12 +39,17 @@ struct store_options {
 
 /*
  * Opens, and makes what is not there yet (mode 0600). A damaged file is kept
- * aside under another name, loudly, and a new one begun. NULL with the reason
- * in e. Before the process has threads.
+ * aside under another name, loudly, and a new one begun; also when that shows
+ * while it is in use. NULL with the reason in e. Before the process has
+ * threads.
  */
 struct store *store_open(const struct store_options *options, struct err *e);
-/* Writes what is pending; frees, nulls; NULL is allowed. */
+/* Writes what is pending; frees, nulls; NULL is allowed. No other call may be
+ * under way. */
 void store_close(struct store **store);
+/* The end is near: whoever waits for a forgetting, now or later, is told after
+ * wait_ms from now that it is not done. Any thread. */
+void store_hurry(struct store *store, uint64_t wait_ms);
 
 /* Is the URL one that store_open() understands? -1 with the reason in e. */
 int store_check_url(const char *url, struct err *e);

@@ -55,6 +55,10 @@ tell(struct lmdb *db, int rc)
 {
 	size_t waiting;
 
+	if (mend_is_needed(rc))
+		atomic_store(&db->ailing, true);
+	if (rc == STORE_SHUT) /* told by who shut it */
+		return;
 	if (rc == MDB_SUCCESS) {
 		trouble_over(&db->base, &db->writing, "can be written again");
 		return;
@@ -64,7 +68,7 @@ tell(struct lmdb *db, int rc)
 	(void)pthread_mutex_unlock(&db->lock);
 	trouble_report(&db->base, &db->writing,
 	    "%s: cannot be written: %s (%zu record%s in memory only)",
-	    db->base.path, mdb_strerror(rc), waiting, waiting == 1 ? "" : "s");
+	    db->base.path, lmdb_text(rc), waiting, waiting == 1 ? "" : "s");
 }
 
 /* One batch; with the lock held, but not while it writes. */
@@ -140,8 +144,7 @@ forget(struct lmdb *db)
 	rc = change_forget(db, &request);
 	(void)pthread_mutex_lock(&db->lock);
 	if (rc != MDB_SUCCESS)
-		err_set(&request.e, "%.300s: %s", db->base.path,
-		    mdb_strerror(rc));
+		err_set(&request.e, "%.300s: %s", db->base.path, lmdb_text(rc));
 	else if (request.count == 0)
 		request.count = (int)waiting;
 	request.state = db->forget.abandoned ? FORGET_NONE : FORGET_DONE;
@@ -175,8 +178,14 @@ static void
 work(struct lmdb *db)
 {
 	int rc = MDB_SUCCESS, rc2;
+	bool look = db->tend;
 
 	db->writing_since_ms = clock_mono_ms();
+	(void)pthread_mutex_unlock(&db->lock);
+	if (look)
+		mend_look(db);
+	mend(db);
+	(void)pthread_mutex_lock(&db->lock);
 	/* first what makes room */
 	if (db->tend)
 		rc = tend(db);

@@ -3,7 +3,7 @@
  * The store in a process of its own, driven by lines on standard input and
  * answering a line each, for tests that kill and stop processes:
  *   put LOGIN ADDR TIME   get LOGIN ADDR TTL NOW   forget LOGIN [ADDR]
- *   flush MS   tend TTL NOW   count   close   pour PREFIX   hold
+ *   flush MS   tend TTL NOW   count   hurry MS   close   pour PREFIX   hold
  *   lease ADDR LOGIN UNTIL   leased ADDR NOW   unlease ADDR
  *   take KEY COST NOW (of 1000000 an hour; what is left)   tick KEY
  *   state KEY VALUE UNTIL   stated KEY NOW   unstate KEY
@@ -183,6 +183,8 @@ answer(char **word)
 		n = store_flush(store, number(word[1]));
 	else if (strcmp(word[0], "tend") == 0)
 		store_tend(store, number(word[1]), number(word[2]));
+	else if (strcmp(word[0], "hurry") == 0)
+		store_hurry(store, number(word[1]));
 	else if (strcmp(word[0], "count") == 0 &&
 	    store_proof_list(store, count_one, &n, &e) != 0)
 		n = -1;

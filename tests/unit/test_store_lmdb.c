@@ -3,6 +3,7 @@
  * The store in a file of LMDB: what becomes of it when the disk is full, the
  * file damaged, or the place wrong.
  */
+#undef _FILE_OFFSET_BITS /* pwrite() shall be LMDB's */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -13,9 +14,9 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -24,46 +25,20 @@
 
 #include "store/lmdb.h"
 #include "store/place.h"
+#include "tests/lib/stores.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define DAY          (UINT64_C(24) * 60 * 60 * 1000)
 
-static char dir[64];
+static char dir[TREE_SIZE];
 static char path[96];
-static pthread_mutex_t said_lock = PTHREAD_MUTEX_INITIALIZER;
-static char said[4096];
-
-static void
-note(void *arg, enum store_level level, const char *text)
-{
-	size_t len;
-
-	(void)arg;
-	(void)pthread_mutex_lock(&said_lock);
-	len = strlen(said);
-	(void)snprintf(said + len, sizeof(said) - len, "%d:%s\n", (int)level,
-	    text);
-	(void)pthread_mutex_unlock(&said_lock);
-}
-
-static bool
-was_said(const char *text)
-{
-	bool was;
-
-	(void)pthread_mutex_lock(&said_lock);
-	was = strstr(said, text) != NULL;
-	(void)pthread_mutex_unlock(&said_lock);
-	return was;
-}
-
 static struct store *
 reopen_limited(struct store **old, const struct store_limits *limits)
 {
 	const struct store_options options = {
 		.url = "lmdb:",
 		.state_dir = dir,
-		.report = note,
+		.report = said_note,
 	};
 	struct err e = { "" };
 	struct store *store;
@@ -87,109 +62,18 @@ static int
 begin(void **state)
 {
 	(void)state;
-	(void)snprintf(dir, sizeof(dir), "/tmp/postern-store.XXXXXX");
-	if (mkdtemp(dir) == NULL)
+	if (tree_make(dir) != 0)
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/store.mdb", dir);
-	said[0] = '\0';
+	said_clear();
 	return 0;
-}
-
-static int
-remove_one(const char *name, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(name);
 }
 
 static int
 end(void **state)
 {
 	(void)state;
-	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static struct login
-login(const char *text)
-{
-	struct login l;
-
-	assert_int_equal(login_normalise(text, strlen(text), "", &l), 0);
-	return l;
-}
-
-static struct login
-user(unsigned int n)
-{
-	char text[64];
-
-	(void)snprintf(text, sizeof(text), "user%u@example.org", n);
-	return login(text);
-}
-
-/* NULL for "-", NETADDR_NONE for "?" */
-static const struct netaddr *
-addr(const char *text)
-{
-	static struct netaddr a;
-
-	if (strcmp(text, "-") == 0)
-		return NULL;
-	assert_int_equal(netaddr_parse(text, &a), text[0] == '?' ? -1 : 0);
-	return &a;
-}
-
-static int
-put(struct store *store, const char *who, const char *from, uint64_t now)
-{
-	struct login l = login(who);
-
-	return store_proof_put(store, &l, addr(from), now);
-}
-
-static enum tri
-get(struct store *store, const char *who, const char *from, uint64_t ttl,
-    uint64_t now)
-{
-	struct login l = login(who);
-
-	return store_proof_get(store, &l, addr(from), ttl, now);
-}
-
-static int
-forget(struct store *store, const char *who, const char *from, bool all)
-{
-	const struct netaddr none = { .family = NETADDR_NONE };
-	struct login l = login(who);
-	struct err e = { "" };
-	const struct netaddr *a = addr(from);
-	int n = store_proof_forget(store, &l,
-	    all ? NULL : (a == NULL ? &none : a), &e);
-
-	if (n < 0)
-		print_error("forget %s: %s\n", who, e.text);
-	return n;
-}
-
-struct listing {
-	char text[1024];
-	int count;
-	int stop_at;
-};
-
-static int
-list_one(void *arg, const struct store_proof *proof)
-{
-	struct listing *l = arg;
-	size_t len = strlen(l->text);
-	char from[NETADDR_TEXT_MAX];
-
-	netaddr_format(&proof->addr, from);
-	(void)snprintf(l->text + len, sizeof(l->text) - len, "%s %s %llu\n",
-	    proof->login.text, from, (unsigned long long)proof->time_ms);
-	return ++l->count == l->stop_at;
+	return tree_remove(dir);
 }
 
 static long long
@@ -217,7 +101,7 @@ what_comes_and_goes_leaves_a_bounded_file(void **state)
 		for (unsigned int i = 0; i < each; i++) {
 			unsigned int n = round * each + i;
 			struct netaddr from = { .family = NETADDR_INET };
-			struct login who = user(n % 1000);
+			struct login who = login_number(n % 1000);
 
 			memcpy(from.octets, &n, sizeof(n));
 			assert_int_equal(
@@ -229,7 +113,7 @@ what_comes_and_goes_leaves_a_bounded_file(void **state)
 		if (round == 3)
 			early = size_of(path);
 	}
-	assert_int_equal(store_proof_list(store, list_one, &l, &e), 0);
+	assert_int_equal(store_proof_list(store, listing_add, &l, &e), 0);
 	print_message("%u proofs came and went: %lld KiB after 4 rounds, %lld "
 		      "after %u; %d are left\n",
 	    rounds * each, early / 1024, size_of(path) / 1024, rounds, l.count);
@@ -241,7 +125,7 @@ what_comes_and_goes_leaves_a_bounded_file(void **state)
 		assert_int_equal(store_flush(store, 20000), 0);
 	}
 	memset(&l, 0, sizeof(l));
-	assert_int_equal(store_proof_list(store, list_one, &l, &e), 0);
+	assert_int_equal(store_proof_list(store, listing_add, &l, &e), 0);
 	assert_int_equal(l.count, 0);
 	store_close(&store);
 }
@@ -252,21 +136,25 @@ fresh_proofs_survive_the_tending(void **state)
 	struct store *store = reopen(NULL);
 
 	(void)state;
-	assert_int_equal(put(store, "old@x.org", "-", 1000), 0);
-	assert_int_equal(put(store, "edge@x.org", "-", 1100), 0);
-	assert_int_equal(put(store, "new@x.org", "-", 1101), 0);
-	assert_int_equal(put(store, "soon@x.org", "-", 5000), 0);
-	assert_int_equal(put(store, "never@x.org", "-", 1200 + 2 * DAY), 0);
+	assert_int_equal(proof_put(store, "old@x.org", "-", 1000), 0);
+	assert_int_equal(proof_put(store, "edge@x.org", "-", 1100), 0);
+	assert_int_equal(proof_put(store, "new@x.org", "-", 1101), 0);
+	assert_int_equal(proof_put(store, "soon@x.org", "-", 5000), 0);
+	assert_int_equal(proof_put(store, "never@x.org", "-", 1200 + 2 * DAY),
+	    0);
 	assert_int_equal(store_flush(store, 10000), 0);
 	store_tend(store, 100, 1200);
 	assert_int_equal(store_flush(store, 10000), 0);
-	assert_int_equal(get(store, "old@x.org", "-", DAY, 1200), TRI_NO);
-	assert_int_equal(get(store, "edge@x.org", "-", DAY, 1200), TRI_YES);
-	assert_int_equal(get(store, "new@x.org", "-", DAY, 1200), TRI_YES);
-	assert_int_equal(get(store, "soon@x.org", "-", DAY, 5000), TRI_YES);
+	assert_int_equal(proof_get(store, "old@x.org", "-", DAY, 1200), TRI_NO);
+	assert_int_equal(proof_get(store, "edge@x.org", "-", DAY, 1200),
+	    TRI_YES);
+	assert_int_equal(proof_get(store, "new@x.org", "-", DAY, 1200),
+	    TRI_YES);
+	assert_int_equal(proof_get(store, "soon@x.org", "-", DAY, 5000),
+	    TRI_YES);
 	/* made by a clock that was wrong */
-	assert_int_equal(get(store, "never@x.org", "-", DAY, 1200 + 2 * DAY),
-	    TRI_NO);
+	assert_int_equal(
+	    proof_get(store, "never@x.org", "-", DAY, 1200 + 2 * DAY), TRI_NO);
 	store_close(&store);
 }
 
@@ -292,15 +180,15 @@ full_disk_holds_nobody_up(void **state)
 	assert_int_equal(store_flush(store, 10000), 0);
 	disk_full(true);
 	for (unsigned int i = 0; i < 5000; i++) {
-		struct login who = user(i);
+		struct login who = login_number(i);
 
 		assert_int_equal(store_proof_put(store, &who, NULL, 1000), 0);
 	}
 	assert_int_equal(store_flush(store, 10000), -1);
-	assert_true(was_said("2:"));
-	assert_true(was_said("cannot be written: File too large"));
+	assert_true(said_times("2:") > 0);
+	assert_true(said_times("cannot be written: File too large") > 0);
 	for (unsigned int i = 0; i < 5000; i++) {
-		struct login who = user(i);
+		struct login who = login_number(i);
 
 		assert_int_equal(store_proof_get(store, &who, NULL, 10, 1000),
 		    TRI_YES);
@@ -308,10 +196,10 @@ full_disk_holds_nobody_up(void **state)
 	disk_full(false);
 	assert_int_equal(store_flush(store, 10000), 0);
 	store = reopen(&store);
-	assert_true(was_said("0:"));
-	assert_true(was_said("can be written again"));
+	assert_true(said_times("0:") > 0);
+	assert_true(said_times("can be written again") > 0);
 	for (unsigned int i = 0; i < 5000; i++) {
-		struct login who = user(i);
+		struct login who = login_number(i);
 
 		assert_int_equal(store_proof_get(store, &who, NULL, 10, 1000),
 		    TRI_YES);
@@ -350,7 +238,7 @@ counting_goes_on_while_the_disk_is_full(void **state)
 			    n < 10 ? STORE_TAKEN : STORE_OVER);
 	}
 	assert_int_equal(store_flush(store, 10000), -1);
-	assert_true(was_said("cannot be written: File too large"));
+	assert_true(said_times("cannot be written: File too large") > 0);
 	assert_int_equal(left_of(store, "k4999", &rate, 1000), 0);
 	disk_full(false);
 	assert_int_equal(store_flush(store, 10000), 0);
@@ -384,7 +272,7 @@ counters_that_rest_are_in_the_file(void **state)
 				assert_int_equal(store_flush(store, 10000), 0);
 		}
 	}
-	assert_false(was_said("2:"));
+	assert_false(said_times("2:") > 0);
 	assert_true(overlay_count(((struct lmdb *)store)->counters) <= 100);
 	store_close(&store);
 }
@@ -408,7 +296,7 @@ full_file_keeps_what_matters(void **state)
 		    STORE_TAKEN);
 	}
 	assert_int_equal(store_flush(store, 10000), 0);
-	assert_true(was_said("counters begin anew"));
+	assert_true(said_times("counters begin anew") > 0);
 	assert_int_equal(left_of(store, "k1999", &rate, 1000), 6);
 	for (unsigned int i = 0; i < 200; i++) {
 		(void)snprintf(key, sizeof(key), "s%u", i);
@@ -454,7 +342,8 @@ a_million_addresses_come_and_go(void **state)
 
 		for (unsigned int i = 0; i < each; i++) {
 			unsigned int n = round * each + i;
-			struct store_lease lease = { .login = user(n % 1000),
+			struct store_lease lease = { .login =
+							 login_number(n % 1000),
 				.until_ms = now + 600000,
 				.addr = { .family = NETADDR_INET } };
 			char key[32];
@@ -486,8 +375,8 @@ a_million_addresses_come_and_go(void **state)
 		      "%lld after %u; resident %zu, %zu KiB\n",
 	    rounds * each, early / 1024, size_of(path) / 1024, rounds,
 	    early_kib, resident_kib());
-	if (was_said("2:"))
-		fail_msg("said: %s", said);
+	if (said_times("2:") > 0)
+		fail_msg("said: %s", said_text());
 	assert_true(size_of(path) <= early + early / 4);
 	/* what the allocator of a sanitizer keeps is not ours */
 	assert_in_range(overlay_count(((struct lmdb *)store)->counters), 1,
@@ -507,13 +396,13 @@ memory_is_bounded_while_the_disk_is_full(void **state)
 	(void)signal(SIGXFSZ, SIG_IGN);
 	disk_full(true);
 	for (unsigned int i = 0; i < 30; i++) {
-		struct login who = user(i);
+		struct login who = login_number(i);
 
 		assert_int_equal(store_proof_put(store, &who, NULL, 1000), 0);
 	}
-	assert_true(was_said("the oldest are lost"));
+	assert_true(said_times("the oldest are lost") > 0);
 	for (unsigned int i = 0; i < 30; i++) {
-		struct login who = user(i);
+		struct login who = login_number(i);
 
 		assert_int_equal(store_proof_get(store, &who, NULL, 10, 1000),
 		    i < 20 ? TRI_NO : TRI_YES);
@@ -521,7 +410,7 @@ memory_is_bounded_while_the_disk_is_full(void **state)
 	assert_int_equal(store_flush(store, 10000), -1);
 	store_close(&store);
 	disk_full(false);
-	assert_true(was_said("10 records are lost"));
+	assert_true(said_times("10 records are lost") > 0);
 }
 
 static void
@@ -530,8 +419,8 @@ full_store_loses_nothing(const struct store_limits *limits, bool recovers)
 	struct store *store = reopen_limited(NULL, limits);
 	unsigned int n = 0;
 
-	for (; n < 5000 && !was_said("MDB_MAP_FULL"); n++) {
-		struct login who = user(n);
+	for (; n < 5000 && said_times("MDB_MAP_FULL") == 0; n++) {
+		struct login who = login_number(n);
 
 		assert_int_equal(store_proof_put(store, &who, NULL, 1000), 0);
 		if (n % 50 == 49)
@@ -540,7 +429,7 @@ full_store_loses_nothing(const struct store_limits *limits, bool recovers)
 	print_message("full after %u\n", n);
 	assert_in_range(n, 100, 4999);
 	while (n-- > 0) {
-		struct login who = user(n);
+		struct login who = login_number(n);
 
 		assert_int_equal(store_proof_get(store, &who, NULL, 10, 1000),
 		    TRI_YES);
@@ -548,8 +437,8 @@ full_store_loses_nothing(const struct store_limits *limits, bool recovers)
 	if (recovers) {
 		store_tend(store, 10, 2000);
 		assert_int_equal(store_flush(store, 10000), 0);
-		assert_true(was_said("can be written again"));
-		assert_int_equal(put(store, "new@x.org", "-", 2000), 0);
+		assert_true(said_times("can be written again") > 0);
+		assert_int_equal(proof_put(store, "new@x.org", "-", 2000), 0);
 		assert_int_equal(store_flush(store, 10000), 0);
 	}
 	store_close(&store);
@@ -599,10 +488,10 @@ put_others(struct store *store)
 	char key[32];
 
 	for (unsigned int i = 0; i < 50; i++) {
-		struct store_lease lease = { .login = user(i),
+		struct store_lease lease = { .login = login_number(i),
 			.until_ms = 5000 };
 
-		lease.addr = *addr("192.0.2.1");
+		lease.addr = *addr_of("192.0.2.1");
 		lease.addr.octets[3] = (uint8_t)i;
 		assert_int_equal(store_lease_put(store, &lease), 0);
 		(void)snprintf(key, sizeof(key), "k%u", i);
@@ -626,7 +515,7 @@ expect_no_strangers(struct store *store)
 	size_t len;
 
 	for (unsigned int i = 50; i < 60; i++) {
-		struct netaddr from = *addr("192.0.2.1");
+		struct netaddr from = *addr_of("192.0.2.1");
 		char key[32];
 
 		from.octets[3] = (uint8_t)i;
@@ -645,16 +534,17 @@ make_store(void)
 	struct store *store = reopen(NULL);
 
 	for (unsigned int i = 0; i < 400; i++) {
-		struct login who = user(i);
+		struct login who = login_number(i);
 
 		assert_int_equal(store_proof_put(store, &who, NULL, 1000), 0);
 	}
-	assert_int_equal(put(store, "alice@x.org", "192.0.2.1", 1000), 0);
+	assert_int_equal(proof_put(store, "alice@x.org", "192.0.2.1", 1000), 0);
 	put_others(store);
 	assert_int_equal(store_flush(store, 10000), 0);
 	/* so that there are free pages */
 	store_tend(store, 100, 1000);
-	assert_int_equal(forget(store, "user7@example.org", "-", true), 1);
+	assert_int_equal(proof_forget(store, "user7@example.org", "-", true),
+	    1);
 	store_close(&store);
 }
 
@@ -772,19 +662,21 @@ damaged_file_is_kept_aside(void **state)
 
 		make_store();
 		rows[i].damage();
-		said[0] = '\0';
+		said_clear();
 		store = reopen(NULL);
-		if (!was_said("2:") || !was_said(".damaged-20") ||
+		if (said_times("2:") == 0 || said_times(".damaged-20") == 0 ||
 		    damaged_files() != i + 1)
 			fail_msg("%s: %u files kept, said: %s", rows[i].name,
-			    damaged_files(), said);
+			    damaged_files(), said_text());
 		assert_int_equal(
-		    get(store, "clive@x.org", "192.0.2.1", 10, 1000), TRI_NO);
+		    proof_get(store, "clive@x.org", "192.0.2.1", 10, 1000),
+		    TRI_NO);
 		assert_int_equal(
-		    get(store, "alice@x.org", "192.0.2.1", 10, 1000), TRI_NO);
-		assert_int_equal(put(store, "bob@x.org", "-", 1000), 0);
+		    proof_get(store, "alice@x.org", "192.0.2.1", 10, 1000),
+		    TRI_NO);
+		assert_int_equal(proof_put(store, "bob@x.org", "-", 1000), 0);
 		store = reopen(&store);
-		assert_int_equal(get(store, "bob@x.org", "-", 10, 1000),
+		assert_int_equal(proof_get(store, "bob@x.org", "-", 10, 1000),
 		    TRI_YES);
 		store_close(&store);
 		assert_int_equal(unlink(path), 0);
@@ -792,15 +684,142 @@ damaged_file_is_kept_aside(void **state)
 	/* nothing is there to be kept */
 	make_store();
 	cut(0);
-	said[0] = '\0';
+	said_clear();
 	{
 		struct store *store = reopen(NULL);
 
-		assert_true(was_said("is empty"));
-		assert_int_equal(put(store, "bob@x.org", "-", 1000), 0);
+		assert_true(said_times("is empty") > 0);
+		assert_int_equal(proof_put(store, "bob@x.org", "-", 1000), 0);
 		assert_int_equal(store_flush(store, 10000), 0);
 		store_close(&store);
 	}
+}
+
+/* Done when it comes to that; a store that is mended takes a second. */
+static void
+flush_in_the_end(struct store *store)
+{
+	uint64_t until = clock_mono_ms() + 20000;
+
+	while (store_flush(store, 1000) != 0) {
+		if (clock_mono_ms() >= until)
+			fail_msg("not written; said: %s", said_text());
+	}
+}
+
+static void
+wipe_all_but_the_heads(void)
+{
+	static const char nothing[4096];
+
+	for (long long at = 8192; at < size_of(path); at += 4096)
+		overwrite(at, nothing, sizeof(nothing));
+}
+
+/* Found by who writes, and by who reads. */
+static void
+damage_in_use_is_mended(void **state)
+{
+	(void)state;
+	for (unsigned int round = 0; round < 2; round++) {
+		struct store *store;
+
+		make_store();
+		store = reopen(NULL);
+		assert_int_equal(
+		    proof_get(store, "alice@x.org", "192.0.2.1", 10, 1000),
+		    TRI_YES);
+		wipe_all_but_the_heads();
+		said_clear();
+		if (round == 0)
+			assert_int_equal(
+			    proof_put(store, "carol@x.org", "-", 1000), 0);
+		else
+			assert_int_equal(proof_get(store, "alice@x.org",
+					     "192.0.2.1", 10, 1000),
+			    TRI_UNKNOWN);
+		flush_in_the_end(store);
+		while (said_times(".damaged-20") == 0)
+			flush_in_the_end(store);
+		assert_int_equal(said_times("damaged ("), 1);
+		assert_int_equal(damaged_files(), round + 1);
+		assert_int_equal(
+		    proof_get(store, "alice@x.org", "192.0.2.1", 10, 1000),
+		    TRI_NO);
+		assert_int_equal(proof_put(store, "bob@x.org", "-", 1000), 0);
+		flush_in_the_end(store);
+		said_clear();
+		store = reopen(&store);
+		assert_string_equal(said_text(), "");
+		assert_int_equal(proof_get(store, "carol@x.org", "-", 10, 1000),
+		    round == 0 ? TRI_YES : TRI_NO);
+		assert_int_equal(proof_get(store, "bob@x.org", "-", 10, 1000),
+		    TRI_YES);
+		store_close(&store);
+		assert_int_equal(unlink(path), 0);
+	}
+}
+
+static atomic_uint heads_fail;
+
+/* The disk, in front of the system's: it may fail to write a head of the file,
+ * and then LMDB refuses everything until it is opened anew. */
+ssize_t
+pwrite(int fd, const void *octets, size_t len, off_t at)
+{
+	typedef ssize_t function(int, const void *, size_t, off_t);
+	function *real = (function *)dlsym(RTLD_NEXT, "pwrite");
+
+	assert_non_null(real);
+	if (at < 8192 && atomic_load(&heads_fail) > 0) {
+		(void)atomic_fetch_sub(&heads_fail, 1);
+		errno = EIO;
+		return -1;
+	}
+	return real(fd, octets, len, at);
+}
+
+static void
+disk_error_passes(void **state)
+{
+	struct store *store = reopen(NULL);
+
+	(void)state;
+	assert_int_equal(proof_put(store, "alice@x.org", "-", 1000), 0);
+	assert_int_equal(store_flush(store, 10000), 0);
+	atomic_store(&heads_fail, 1);
+	assert_int_equal(proof_put(store, "bob@x.org", "-", 1000), 0);
+	assert_int_equal(store_flush(store, 10000), -1);
+	assert_int_equal(atomic_load(&heads_fail), 0);
+	assert_true(said_times("cannot be written: Input/output error") > 0);
+	flush_in_the_end(store);
+	assert_int_equal(proof_get(store, "alice@x.org", "-", 10, 1000),
+	    TRI_YES);
+	assert_int_equal(damaged_files(), 0);
+	said_clear();
+	store = reopen(&store);
+	assert_string_equal(said_text(), "");
+	assert_int_equal(proof_get(store, "bob@x.org", "-", 10, 1000), TRI_YES);
+	store_close(&store);
+}
+
+static void
+file_taken_away_is_noticed(void **state)
+{
+	struct store *store = reopen(NULL);
+
+	(void)state;
+	assert_int_equal(proof_put(store, "alice@x.org", "-", 1000), 0);
+	assert_int_equal(store_flush(store, 10000), 0);
+	assert_int_equal(unlink(path), 0);
+	store_tend(store, DAY, 1000);
+	assert_int_equal(store_flush(store, 10000), 0);
+	assert_int_equal(said_times("taken away"), 1);
+	assert_int_equal(proof_put(store, "bob@x.org", "-", 1000), 0);
+	store = reopen(&store);
+	assert_int_equal(proof_get(store, "bob@x.org", "-", 10, 1000), TRI_YES);
+	assert_int_equal(said_times("2:"), 1);
+	store_close(&store);
 }
 
 /* Whatever is flipped: no crash, no proof of what was never proven, and the
@@ -840,7 +859,7 @@ flipped_bits_prove_nothing(void **state)
 		assert_int_equal(close(fd), 0);
 		store = reopen(NULL);
 		for (unsigned int i = 400; i < 450; i++) {
-			struct login who = user(i);
+			struct login who = login_number(i);
 
 			assert_int_not_equal(
 			    store_proof_get(store, &who, NULL, 10, 1000),
@@ -868,7 +887,7 @@ expect_refusal(const char *where, const char *want)
 	const struct store_options options = {
 		.url = "lmdb:",
 		.state_dir = where,
-		.report = note,
+		.report = said_note,
 	};
 	struct err e = { "" };
 	struct store *store = store_open(&options, &e);
@@ -971,6 +990,9 @@ main(void)
 		STORE_TEST(too_many_proofs_wait_for_others_to_expire),
 		STORE_TEST(full_map_is_no_crash),
 		STORE_TEST(damaged_file_is_kept_aside),
+		STORE_TEST(damage_in_use_is_mended),
+		STORE_TEST(disk_error_passes),
+		STORE_TEST(file_taken_away_is_noticed),
 		STORE_TEST(flipped_bits_prove_nothing),
 		STORE_TEST(wrong_places_are_named),
 		STORE_TEST(urls_are_checked),
