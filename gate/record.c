@@ -63,33 +63,64 @@ struct line {
 	size_t len;
 };
 
-static void __attribute__((format(printf, 2, 3)))
-append(struct line *line, const char *format, ...)
+/* What does not fit is cut. */
+static void
+append(struct line *line, const char *text)
 {
-	size_t room = RECORD_MAX - line->len;
+	size_t room = RECORD_MAX - 1 - line->len, len = strlen(text);
+
+	if (len > room)
+		len = room;
+	memcpy(line->text + line->len, text, len);
+	line->len += len;
+	line->text[line->len] = '\0';
+}
+
+static void __attribute__((format(printf, 2, 3)))
+append_number(struct line *line, const char *format, ...)
+{
+	char text[64];
 	va_list ap;
-	int n;
 
 	va_start(ap, format);
-	n = vsnprintf(line->text + line->len, room, format, ap);
+	(void)vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	if (n > 0)
-		line->len += (size_t)n < room ? (size_t)n : room - 1;
+	append(line, text);
+}
+
+/* Most values need nothing. */
+static bool
+is_plain(const char *raw)
+{
+	const char *p = raw;
+
+	while (*p > 0x20 && *p < 0x7f && *p != '"' && *p != '\\')
+		p++;
+	return *p == '\0' && p - raw <= VALUE_MAX - 8;
 }
 
 static void
 append_value(struct line *line, const char *member, const char *raw)
 {
-	const char *separator = line->len == 0 ? "" : " ";
-	const char *key = key_name(member);
 	char value[VALUE_MAX];
+	bool quote;
 
-	if (raw == NULL || *raw == '\0')
-		append(line, "%s%s=-", separator, key);
-	else if (escape(raw, value))
-		append(line, "%s%s=\"%s\"", separator, key, value);
-	else
-		append(line, "%s%s=%s", separator, key, value);
+	if (line->len > 0)
+		append(line, " ");
+	append(line, key_name(member));
+	append(line, "=");
+	if (raw == NULL || *raw == '\0') {
+		append(line, "-");
+		return;
+	}
+	if (is_plain(raw)) {
+		append(line, raw);
+		return;
+	}
+	quote = escape(raw, value);
+	append(line, quote ? "\"" : "");
+	append(line, value);
+	append(line, quote ? "\"" : "");
 }
 
 static void
@@ -100,9 +131,9 @@ format_text(const struct record *r, char line_r[RECORD_MAX])
 #define RECORD_APPEND(member) append_value(&line, #member, r->member);
 	RECORD_KEYS(RECORD_APPEND)
 #undef RECORD_APPEND
-	append(&line, " ms=%.2f", r->ms);
+	append_number(&line, " ms=%.2f", r->ms);
 	if (r->recipients > 0)
-		append(&line, " recipients=%zu", r->recipients);
+		append_number(&line, " recipients=%zu", r->recipients);
 	if (r->sender_foreign)
 		append(&line, " warning=sender-not-owned");
 	if (r->graced)
@@ -112,7 +143,7 @@ format_text(const struct record *r, char line_r[RECORD_MAX])
 	if (r->observed)
 		append(&line, " mode=observe");
 	if (r->repeated > 0)
-		append(&line, " repeated=%u", r->repeated);
+		append_number(&line, " repeated=%u", r->repeated);
 }
 
 static int
