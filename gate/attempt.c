@@ -324,12 +324,16 @@ count_failure(struct attempt *attempt)
 		gate_clock_us() / 1000));
 }
 
-/* A new one ends the containment of an account whose password was stolen. */
+/* A new one ends the containment of an account whose password was stolen.
+ * Tokens are new all the time: they say nothing. */
 static void
 note_password(const struct attempt *attempt)
 {
 	struct login payer;
 
+	if (attempt->mechanism != SASL_PLAIN &&
+	    attempt->mechanism != SASL_LOGIN)
+		return;
 	limits_payer(attempt->rules, &attempt->login, &payer);
 	contain_password(limits_contain(gate_limits(attempt->gate)),
 	    attempt->rules->conf, gate_store(attempt->gate), &payer,
