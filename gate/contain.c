@@ -17,9 +17,12 @@
 #define PREFIX     "contain/"
 #define EVENTS     32
 #define KNOWN      4096 /* a power of two */
-#define KNOWN_TAGS 4
+#define KNOWN_TAGS 16
 #define PRESSURE   10
-/* limits forget by themselves within this */
+/* until_ms of who was let go before the time, until that is seen: then what the
+ * limits have counted is given back. By themselves they forget in RELEASED_MS
+ */
+#define RELEASED    0
 #define RELEASED_MS UINT64_C(604800000)
 #define FLUSH_MS    10000
 
@@ -31,16 +34,18 @@ struct event {
 	char evidence[RECENT_EVIDENCE_MAX];
 };
 
-/* The passwords that were verified of a login, oldest first. */
+/* The passwords that were verified of a login, by the beginnings of their
+ * tags. Who has so many that they do not fit has no new one. */
 struct known {
 	uint64_t login;
-	unsigned char tags[KNOWN_TAGS][IDENTITY_TAG_LEN];
+	uint64_t tags[KNOWN_TAGS];
 	size_t count;
 };
 
 struct contain {
 	pthread_mutex_t lock;
 	struct recent *recent;
+	struct kept *kept;
 	struct log *log;
 	struct event events[EVENTS]; /* that the operator is to be told */
 	size_t event_count;
@@ -49,7 +54,7 @@ struct contain {
 };
 
 struct contain *
-contain_new(struct recent *recent, struct log *log)
+contain_new(struct recent *recent, struct kept *kept, struct log *log)
 {
 	struct contain *contain = calloc(1, sizeof(*contain));
 
@@ -57,6 +62,7 @@ contain_new(struct recent *recent, struct log *log)
 		return NULL;
 	(void)pthread_mutex_init(&contain->lock, NULL);
 	contain->recent = recent;
+	contain->kept = kept;
 	contain->log = log;
 	return contain;
 }
@@ -134,17 +140,15 @@ fetch(struct store *store, const struct login *login, uint64_t now_ms,
 }
 
 static int
-keep(struct store *store, const struct conf *conf, const struct login *login,
-    const struct contain_state *state, uint64_t now_ms)
+keep(struct store *store, const struct login *login,
+    const struct contain_state *state, uint64_t end_ms)
 {
 	char key[STORE_KEY_MAX + 1], value[STORE_STATE_MAX];
-	uint64_t from = state->until_ms > now_ms ? state->until_ms : now_ms;
 	int len = snprintf(value, sizeof(value), "%u %" PRIu64 " %s",
 	    (unsigned int)state->step, state->until_ms, state->why);
 
 	make_key(key, PREFIX, login);
-	return store_state_put(store, key, value, (size_t)len,
-	    from + conf->contain.memory_ms);
+	return store_state_put(store, key, value, (size_t)len, end_ms);
 }
 
 static struct store_rate
@@ -154,6 +158,27 @@ pressure_of(const struct conf_contain *c)
 		c->rate.window_ms };
 
 	return rate;
+}
+
+/* What one limit has counted of the login. */
+static void
+give_back(struct store *store, const struct conf_limit *limit,
+    const struct login *login, uint64_t now_ms)
+{
+	for (size_t k = 0; k < LIMIT_COUNTERS; k++) {
+		const struct conf_quota *quota = &limit->quotas[k];
+		struct store_rate rate = { quota->count, quota->window_ms };
+		char key[STORE_KEY_MAX + 1];
+
+		if (quota->count == 0)
+			continue;
+		(void)snprintf(key, sizeof(key), "%s/%s/%s", limit->name,
+		    conf_counter_name((enum limit_counter)k), login->text);
+		if (k <= COUNTER_BAD_RECIPIENTS)
+			store_rate_give(store, key, &rate, rate.count, now_ms);
+		else /* from the beginning of time nothing else is near */
+			(void)store_distinct_add(store, key, 0, 0, 0);
+	}
 }
 
 /* What its limits have counted would contain it again at once. */
@@ -167,39 +192,59 @@ give_all_back(struct store *store, const struct conf *conf,
 	make_key(key, "pressure/", login);
 	store_rate_give(store, key, &pressure, pressure.count, now_ms);
 	for (size_t i = 0; i < conf->limit_count; i++) {
-		const struct conf_limit *limit = &conf->limits[i];
-
-		for (size_t k = 0; limit->key == LIMIT_KEY_LOGIN &&
-		     k <= COUNTER_BAD_RECIPIENTS;
-		     k++) {
-			struct store_rate rate = { limit->quotas[k].count,
-				limit->quotas[k].window_ms };
-
-			if (rate.count == 0)
-				continue;
-			(void)snprintf(key, sizeof(key), "%s/%s/%s",
-			    limit->name,
-			    conf_counter_name((enum limit_counter)k),
-			    login->text);
-			store_rate_give(store, key, &rate, rate.count, now_ms);
-		}
+		if (conf->limits[i].key == LIMIT_KEY_LOGIN)
+			give_back(store, &conf->limits[i], login, now_ms);
 	}
 }
 
-enum containment
-contain_look(const struct conf *conf, struct store *store,
-    const struct login *login, uint64_t now_ms)
+/* It was released: by the operator, who forgets it, or by a new password. */
+static void
+settle_release(struct store *store, const struct conf *conf,
+    const struct login *login, struct contain_state *state, uint64_t now_ms)
 {
-	struct contain_state state;
 	char key[STORE_KEY_MAX + 1];
 
-	if (fetch(store, login, now_ms, &state) != 1)
-		return CONTAINMENT_NONE;
-	if (state.step == CONTAINMENT_NONE) {
-		give_all_back(store, conf, login, now_ms);
-		make_key(key, PREFIX, login);
+	give_all_back(store, conf, login, now_ms);
+	make_key(key, PREFIX, login);
+	state->until_ms = now_ms;
+	if (state->step == CONTAINMENT_NONE)
 		(void)store_state_put(store, key, "", 0, now_ms);
+	else
+		(void)keep(store, login, state,
+		    now_ms + conf->contain.memory_ms);
+}
+
+static uint64_t
+login_hash(uint64_t what, const struct login *login)
+{
+	return recent_hash(what, login->text, strlen(login->text));
+}
+
+/* Until the store says otherwise, also when it is away. */
+static void
+note(struct contain *contain, const struct login *login,
+    const struct contain_state *state, uint64_t now_ms)
+{
+	unsigned int step = now_ms < state->until_ms ? state->step : 0;
+
+	kept_note(contain->kept, login_hash(9, login), step, state->until_ms);
+}
+
+enum containment
+contain_look(struct contain *contain, const struct conf *conf,
+    struct store *store, const struct login *login, uint64_t now_ms)
+{
+	struct contain_state state = { .until_ms = now_ms };
+	unsigned int last;
+	int rc = fetch(store, login, now_ms, &state);
+
+	if (rc < 0) {
+		last = kept_recall(contain->kept, login_hash(9, login), now_ms);
+		return last != 0 ? (enum containment)last : CONTAINMENT_NONE;
 	}
+	if (rc == 1 && state.until_ms == RELEASED)
+		settle_release(store, conf, login, &state, now_ms);
+	note(contain, login, &state, now_ms);
 	return now_ms < state.until_ms ? state.step : CONTAINMENT_NONE;
 }
 
@@ -283,8 +328,10 @@ advance(struct contain *contain, const struct conf *conf, struct store *store,
 	length = length_of(&conf->contain, state.step);
 	state.until_ms = now_ms + length;
 	(void)snprintf(state.why, sizeof(state.why), "%s", why);
-	if (keep(store, conf, login, &state, now_ms) != 0)
+	if (keep(store, login, &state,
+		state.until_ms + conf->contain.memory_ms) != 0)
 		return CONTAINMENT_NONE;
+	note(contain, login, &state, now_ms);
 	make_key(key, "pressure/", login);
 	store_rate_give(store, key, &pressure, pressure.count, now_ms);
 	tell(contain, login, contain_step_name(state.step), why, length / 1000);
@@ -330,24 +377,23 @@ static bool
 is_new(struct contain *contain, const struct login *login,
     const unsigned char tag[IDENTITY_TAG_LEN])
 {
-	uint64_t hash = recent_hash(2, login->text, strlen(login->text));
+	uint64_t hash = login_hash(2, login);
 	struct known *known = &contain->known[hash & (KNOWN - 1)];
-	bool others;
+	uint64_t begin;
 
 	if (known->login != hash) {
 		memset(known, 0, sizeof(*known));
 		known->login = hash;
 	}
+	memcpy(&begin, tag, sizeof(begin));
 	for (size_t i = 0; i < known->count; i++) {
-		if (memcmp(known->tags[i], tag, IDENTITY_TAG_LEN) == 0)
+		if (known->tags[i] == begin)
 			return false;
 	}
-	others = known->count > 0;
 	if (known->count == KNOWN_TAGS)
-		memmove(known->tags[0], known->tags[1],
-		    --known->count * IDENTITY_TAG_LEN);
-	memcpy(known->tags[known->count++], tag, IDENTITY_TAG_LEN);
-	return others;
+		return false;
+	known->tags[known->count++] = begin;
+	return known->count > 1;
 }
 
 void
@@ -362,8 +408,9 @@ contain_password(struct contain *contain, const struct conf *conf,
 	if (is_new(contain, spelled, tag) && store != NULL &&
 	    fetch(store, login, now_ms, &state) == 1 &&
 	    now_ms < state.until_ms) {
-		state.until_ms = now_ms;
-		if (keep(store, conf, login, &state, now_ms) == 0)
+		state.until_ms = RELEASED;
+		if (keep(store, login, &state,
+			now_ms + RELEASED_MS + conf->contain.memory_ms) == 0)
 			tell(contain, login, "released", "new/password", 0);
 	}
 	(void)pthread_mutex_unlock(&contain->lock);

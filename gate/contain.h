@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
+#include "gate/kept.h"
 #include "gate/log.h"
 #include "gate/recent.h"
 #include "identity/identity.h"
@@ -21,8 +22,9 @@
  */
 struct contain;
 
-/* NULL: no memory. recent and log (NULL: nobody listens) are borrowed. */
-struct contain *contain_new(struct recent *recent, struct log *log);
+/* NULL: no memory. All are borrowed; log NULL: nobody listens. */
+struct contain *contain_new(struct recent *recent, struct kept *kept,
+    struct log *log);
 void contain_free(struct contain **contain);
 
 /* "slowed", "local", "shut"; "none". */
@@ -36,11 +38,11 @@ struct contain_state {
 	char why[CONTAIN_WHY_MAX]; /* LIMIT/COUNTER */
 };
 
-/* The step in force. CONTAINMENT_NONE, too, when the store cannot tell. Gives
+/* The step in force; when the store cannot tell, what it has said last. Gives
  * back what the login's limits have counted if it was released meanwhile. Here
  * and below, login is what limits_payer() says. */
-enum containment contain_look(const struct conf *conf, struct store *store,
-    const struct login *login, uint64_t now_ms);
+enum containment contain_look(struct contain *contain, const struct conf *conf,
+    struct store *store, const struct login *login, uint64_t now_ms);
 
 /*
  * The login has offended against why ("LIMIT/COUNTER"), being on the step
@@ -58,7 +60,8 @@ void contain_press(struct contain *contain, const struct conf *conf,
     uint64_t recipient, uint64_t now_ms);
 
 /* IMAP has verified a password (its tag) of the login `spelled`: a new one ends
- * the containment, but not the memory of it. */
+ * the containment, but not the memory of it. What the login's limits have
+ * counted is given back at its next message. */
 void contain_password(struct contain *contain, const struct conf *conf,
     struct store *store, const struct login *login, const struct login *spelled,
     const unsigned char tag[IDENTITY_TAG_LEN], uint64_t now_ms);

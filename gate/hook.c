@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Child processes of the daemon: started with nothing of its descriptors,
- * signals or environment, and reaped by their own number. What they print is
- * nobody's.
+ * signals or environment, each in a session of its own, ended with all of that,
+ * and reaped by their own number. What they print is nobody's.
  */
 #include "gate/hook.h"
 
@@ -38,7 +38,7 @@ hook_tend(struct hook *hook, struct log *log, uint64_t now_ms)
 			if (pid == run->pid)
 				tell_end(log, pid, status);
 			else if (pid == 0 && now_ms >= run->end_ms)
-				(void)kill(run->pid, SIGKILL);
+				(void)kill(-run->pid, SIGKILL);
 			if (pid != 0)
 				run->pid = 0;
 		}

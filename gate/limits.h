@@ -48,14 +48,18 @@ struct limits_client {
 	uint64_t now_ms; /* the store's time */
 };
 
+/* What one limit has given to a message. */
+struct limits_taken {
+	uint64_t of[COUNTER_BAD_RECIPIENTS]; /* the counters before that one */
+	bool just_now;                       /* in the call under way */
+};
+
 /* A message under way: what is reserved for it. Zeroed: nothing. */
 struct limits_account {
-	uint64_t messages;
-	uint64_t bytes;
-	uint64_t recipients; /* that are not local */
-	uint64_t local_recipients;
-	uint64_t message;  /* hash of who, sender and size */
-	uint64_t *counted; /* hashes of the recipients; owned */
+	struct limits_taken *taken; /* for each of conf->limits; owned */
+	uint64_t octets;            /* that are reserved */
+	uint64_t message;           /* hash of who, sender and size */
+	uint64_t *counted;          /* hashes of the recipients; owned */
 	size_t count;
 	size_t room;
 	size_t again; /* of those, how many were counted before */
@@ -64,7 +68,7 @@ struct limits_account {
 };
 
 /* MAIL: reserves a message of so many octets (0: not announced). Fills in
- * facts->limit and facts->containment. */
+ * facts->limit and facts->containment; without memory, nothing. */
 void limits_mail(struct limits *limits, const struct limits_client *client,
     const struct path *sender, uint64_t size, struct limits_account *account,
     struct facts *facts);
@@ -100,6 +104,10 @@ void limits_give_back(const struct limits_client *client,
  * helo: as it says, or NULL. */
 void limits_watch(struct limits *limits, const struct limits_client *client,
     const char *helo, const struct path *sender, const struct path *recipient);
+
+/* Is the internal address to be taken for external? */
+bool limits_bar(struct limits *limits, const struct conf *conf,
+    struct store *store, const struct netaddr *addr, uint64_t now_ms);
 
 /* --- for a person who looks --- */
 

@@ -61,6 +61,21 @@ catch_it(struct recent *recent, struct log *log, const struct conf *conf,
 		    external ? ", and is external until released" : "", addr);
 }
 
+/* Has the address shown it before? Half a window: what is shown all the time
+ * stays counted. */
+static bool
+is_news(struct recent *recent, const struct sentinel_sight *sight, size_t kind,
+    uint64_t value, uint64_t now_ms)
+{
+	const struct netaddr *addr = sight->addr;
+	uint64_t seed = value + kind * 4 + (uint64_t)addr->family;
+
+	return recent_first(recent,
+	    recent_hash(seed, addr->octets,
+		addr->family == NETADDR_INET6 ? 16 : 4),
+	    SENTINEL_WINDOW_MS / 2, now_ms);
+}
+
 void
 sentinel_see(struct recent *recent, struct log *log, const struct conf *conf,
     struct store *store, const struct sentinel_sight *sight, uint64_t now_ms)
@@ -73,16 +88,15 @@ sentinel_see(struct recent *recent, struct log *log, const struct conf *conf,
 		return;
 	for (size_t i = 0; i < KINDS; i++) {
 		char key[STORE_KEY_MAX + 1];
-		uint64_t value = recent_hash(6, values[i], strlen(values[i]));
+		uint64_t value;
 
 		if (*values[i] == '\0')
 			continue;
-		make_key(key, kinds[i], sight->addr);
-		/* half a window: what is shown all the time stays counted */
-		if (!recent_first(recent, recent_hash(value, key, strlen(key)),
-			SENTINEL_WINDOW_MS / 2, now_ms))
+		value = recent_hash(6, values[i], strlen(values[i]));
+		if (!is_news(recent, sight, i, value, now_ms))
 			continue;
 		news = true;
+		make_key(key, kinds[i], sight->addr);
 		(void)store_distinct_add(store, key, value, SENTINEL_WINDOW_MS,
 		    now_ms);
 	}
@@ -93,17 +107,24 @@ sentinel_see(struct recent *recent, struct log *log, const struct conf *conf,
 }
 
 bool
-sentinel_bars(const struct conf *conf, struct store *store,
+sentinel_bars(struct kept *kept, const struct conf *conf, struct store *store,
     const struct netaddr *addr, uint64_t now_ms)
 {
 	unsigned char value[STORE_STATE_MAX];
 	char key[STORE_KEY_MAX + 1];
+	uint64_t hash;
 	size_t len;
+	int rc;
 
 	if (conf->sentinel != SENTINEL_EXTERNAL || store == NULL)
 		return false;
 	make_key(key, "", addr);
-	return store_state_get(store, key, now_ms, value, &len) == 1;
+	hash = recent_hash(8, key, strlen(key));
+	rc = store_state_get(store, key, now_ms, value, &len);
+	if (rc < 0)
+		return kept_recall(kept, hash, now_ms) != 0;
+	kept_note(kept, hash, rc == 1, now_ms + CAUGHT);
+	return rc == 1;
 }
 
 int

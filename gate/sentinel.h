@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
+#include "gate/kept.h"
 #include "gate/log.h"
 #include "gate/recent.h"
 #include "policy/err.h"
@@ -33,9 +34,9 @@ void sentinel_see(struct recent *recent, struct log *log,
     const struct sentinel_sight *sight, uint64_t now_ms);
 
 /* Is the address no longer to be taken for internal? Only with sentinel.action
- * = external; false when the store cannot tell. */
-bool sentinel_bars(const struct conf *conf, struct store *store,
-    const struct netaddr *addr, uint64_t now_ms);
+ * = external; when the store cannot tell, what it has said last. */
+bool sentinel_bars(struct kept *kept, const struct conf *conf,
+    struct store *store, const struct netaddr *addr, uint64_t now_ms);
 
 /* The operator has seen to it. As contain_release(). */
 int sentinel_release(struct store *store, const struct netaddr *addr,

@@ -7,13 +7,11 @@
 #include "gate/session.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "gate/record.h"
-#include "gate/sentinel.h"
 #include "policy/classify.h"
 #include "policy/decide.h"
 
@@ -46,6 +44,7 @@ struct session {
 	struct gate *gate;
 	struct rules *rules;
 	struct netaddr peer;
+	char client[NETADDR_TEXT_MAX]; /* the peer, for the log */
 	char *listener;
 	char *helo;         /* NULL: not told */
 	struct facts facts; /* of the connection */
@@ -63,6 +62,7 @@ session_new(struct gate *gate, const struct netaddr *peer, const char *listener)
 	s->gate = gate;
 	s->rules = gate_rules_ref(gate);
 	s->peer = *peer;
+	netaddr_format(peer, s->client);
 	s->listener = strdup(listener != NULL ? listener : "");
 	if (s->listener == NULL) {
 		session_free(&s);
@@ -70,8 +70,8 @@ session_new(struct gate *gate, const struct netaddr *peer, const char *listener)
 	}
 	classify_client(&s->rules->conf->policy, peer, listener, &s->facts);
 	if (s->facts.zone == ZONE_INTERNAL &&
-	    sentinel_bars(s->rules->conf, gate_store(gate), peer,
-		gate_now_ms(gate)))
+	    limits_bar(gate_limits(gate), s->rules->conf, gate_store(gate),
+		peer, gate_now_ms(gate)))
 		s->facts.zone = ZONE_EXTERNAL;
 	return s;
 }
@@ -141,12 +141,11 @@ session_reset(struct session *s)
 
 /* What the log says of the client and its MAIL, the same on every line. */
 static void
-fill_record(const struct session *s, struct record *r, char client[])
+fill_record(const struct session *s, struct record *r)
 {
 	const struct transaction *tx = s->tx;
 
-	netaddr_format(&s->peer, client);
-	r->client = client;
+	r->client = s->client;
 	r->zone = s->facts.zone == ZONE_INTERNAL ? "internal" : "external";
 	r->listener = s->listener;
 	r->observed = s->rules->conf->policy.mode == MODE_OBSERVE;
@@ -166,7 +165,7 @@ write_record(const struct session *s, const struct record *known,
     uint64_t begun_us)
 {
 	char reply[sizeof(answer->reply.code) + sizeof(answer->reply.xcode)];
-	char client[NETADDR_TEXT_MAX], line[RECORD_MAX];
+	char line[RECORD_MAX];
 	const struct reason_row *row = reason_row(d->reason);
 	struct record r = { .stage = known->stage,
 		.queue = known->queue,
@@ -181,14 +180,15 @@ write_record(const struct session *s, const struct record *known,
 	    !repeats_allow(gate_repeats(s->gate), &s->peer, d->reason,
 		now_us / 1000, &r.repeated))
 		return;
-	fill_record(s, &r, client);
+	fill_record(s, &r);
 	r.id = id;
 	r.verdict = verdict_name(d->verdict);
 	r.reason = row->name;
 	r.sender_foreign = d->sender_foreign;
 	r.over_limit = s->tx != NULL && s->tx->account.warned;
-	(void)snprintf(reply, sizeof(reply), "%s %s", answer->reply.code,
-	    answer->reply.xcode);
+	memcpy(reply, answer->reply.code, 3);
+	reply[3] = ' ';
+	memcpy(reply + 4, answer->reply.xcode, sizeof(answer->reply.xcode));
 	r.reply = reply;
 	r.ms = (double)(now_us - begun_us) / 1000;
 	record_format(log_format(gate_log(s->gate)), &r, line);

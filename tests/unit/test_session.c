@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "conf/load.h"
 #include "gate/session.h"
+#include "tests/lib/house.h"
 
 static const char site[] =
     "internal = {\"10.0.0.0/8\", \"!10.0.0.1\"}\n"
@@ -22,80 +22,15 @@ static const char site[] =
     "senders { check = \"envelope\" own = {\"%u@%d\"} }\n"
     "imap \"main\" { url = \"imaps://imap.example.org\" }\n";
 
-struct house {
-	struct gate *gate;
-	enum identity answer; /* what IMAP says */
-	unsigned int asked;
-	char login[LOGIN_MAX + 1]; /* whom it was asked about last */
-};
-
-static enum identity
-answer_for_imap(void *arg, const struct rules *rules, const struct login *login,
-    const struct netaddr *peer)
-{
-	struct house *house = arg;
-
-	(void)rules;
-	(void)peer;
-	house->asked++;
-	(void)snprintf(house->login, sizeof(house->login), "%s", login->text);
-	return house->answer;
-}
-
-static struct rules *
-rules_of(const char *text)
-{
-	static const struct conf_env env = { .host = NULL, .no_files = true };
-	struct conf_report report = { 0 };
-	struct conf *conf =
-	    conf_load_text("t", text, strlen(text), &env, &report);
-
-	for (size_t i = 0; conf == NULL && i < report.count; i++)
-		print_error("%s\n", report.lines[i]);
-	conf_report_clear(&report);
-	assert_non_null(conf);
-	return rules_new_offline(conf);
-}
-
-static void
-open_house(struct house *house, const char *text)
-{
-	memset(house, 0, sizeof(*house));
-	house->gate = gate_new(rules_of(text), NULL);
-	assert_non_null(house->gate);
-	gate_set_ask(house->gate, answer_for_imap, house);
-}
-
-static struct session *
-client(struct house *house, const char *address, const char *listener)
-{
-	struct netaddr peer;
-	struct session *session;
-
-	(void)netaddr_parse(address, &peer);
-	session = session_new(house->gate, &peer, listener);
-	assert_non_null(session);
-	return session;
-}
-
+/* Who presents a login has TLS, and nobody else has. */
 static enum reason
 mail(struct session *session, const char *path, const char *login)
 {
-	struct mail_event event = {
-		.path = path,
-		.path_len = strlen(path),
-		.tls_version = login == NULL ? NULL : "TLSv1.3",
-		.cipher = login == NULL ? NULL : "TLS_AES_256_GCM_SHA384",
-		.cipher_bits = login == NULL ? NULL : "256",
-		.mechanism = login == NULL ? NULL : "PLAIN",
-		.login = login,
-		.login_len = login == NULL ? 0 : strlen(login),
-	};
-	struct answer answer;
+	struct mail_event event = house_event(path, login);
 
-	session_mail(session, &event, &answer);
-	assert_int_equal(answer.verdict, answer.decision.verdict);
-	return answer.decision.reason;
+	if (login == NULL)
+		event.tls_version = event.cipher = event.cipher_bits = NULL;
+	return house_mail_event(session, &event);
 }
 
 static enum reason
@@ -114,12 +49,6 @@ rcpt_as(struct session *session, const char *path, const char *resolved,
 	return answer.decision.reason;
 }
 
-static enum reason
-rcpt(struct session *session, const char *path)
-{
-	return rcpt_as(session, path, NULL, NULL);
-}
-
 static enum verdict
 message(struct session *session)
 {
@@ -136,18 +65,17 @@ a_login_is_asked_about_once_per_mail(void **state)
 	struct session *s;
 
 	(void)state;
-	open_house(&house, site);
-	house.answer = IDENTITY_VERIFIED;
-	s = client(&house, "203.0.113.9", "submission");
+	house_open(&house, site);
+	s = house_client(&house, "203.0.113.9", "submission");
 	assert_int_equal(mail(s, "<alice@example.org>", "alice"),
 	    REASON_AUTHENTICATED);
 	assert_string_equal(house.login, "alice@example.org");
-	assert_int_equal(rcpt(s, "<a@b.example>"), REASON_AUTHENTICATED);
-	assert_int_equal(rcpt(s, "<c@d.example>"), REASON_AUTHENTICATED);
+	assert_int_equal(house_rcpt(s, "<a@b.example>"), REASON_AUTHENTICATED);
+	assert_int_equal(house_rcpt(s, "<c@d.example>"), REASON_AUTHENTICATED);
 	assert_int_equal(house.asked, 1);
 	assert_int_equal(message(s), VERDICT_PERMIT);
 	session_free(&s);
-	gate_free(&house.gate);
+	house_close(&house);
 }
 
 static void
@@ -157,24 +85,24 @@ nothing_of_a_mail_outlives_it(void **state)
 	struct session *s;
 
 	(void)state;
-	open_house(&house, site);
-	house.answer = IDENTITY_VERIFIED;
-	s = client(&house, "203.0.113.9", "submission");
+	house_open(&house, site);
+	s = house_client(&house, "203.0.113.9", "submission");
 	assert_int_equal(mail(s, "<alice@example.org>", "alice"),
 	    REASON_AUTHENTICATED);
 	session_reset(s);
-	assert_int_equal(rcpt(s, "<a@b.example>"), REASON_INTERNAL_ERROR);
+	assert_int_equal(house_rcpt(s, "<a@b.example>"), REASON_INTERNAL_ERROR);
 	assert_int_equal(message(s), VERDICT_TEMPFAIL);
 	assert_int_equal(mail(s, "<alice@example.org>", NULL),
 	    REASON_EXTERNAL_WITHOUT_TLS);
-	assert_int_equal(rcpt(s, "<a@b.example>"), REASON_EXTERNAL_WITHOUT_TLS);
+	assert_int_equal(house_rcpt(s, "<a@b.example>"),
+	    REASON_EXTERNAL_WITHOUT_TLS);
 	assert_int_equal(message(s), VERDICT_TEMPFAIL);
 	/* the account was shut between two mails */
 	house.answer = IDENTITY_DISABLED;
 	assert_int_equal(mail(s, "<alice@example.org>", "alice"),
 	    REASON_IDENTITY_DISABLED);
 	session_free(&s);
-	gate_free(&house.gate);
+	house_close(&house);
 }
 
 static void
@@ -184,14 +112,15 @@ a_message_without_recipients_does_not_pass(void **state)
 	struct session *s;
 
 	(void)state;
-	open_house(&house, site);
-	s = client(&house, "10.1.2.3", "submission");
+	house_open(&house, site);
+	s = house_client(&house, "10.1.2.3", "submission");
 	assert_int_equal(mail(s, "<alice@example.org>", NULL),
 	    REASON_INTERNAL_NETWORK);
-	assert_int_equal(rcpt(s, "<u%v@example.org>"), REASON_RECIPIENT_ROUTED);
+	assert_int_equal(house_rcpt(s, "<u%v@example.org>"),
+	    REASON_RECIPIENT_ROUTED);
 	assert_int_equal(message(s), VERDICT_TEMPFAIL);
 	session_free(&s);
-	gate_free(&house.gate);
+	house_close(&house);
 }
 
 static void
@@ -227,15 +156,15 @@ a_guest_of_the_mx_reaches_local_domains_as_typed_and_as_resolved(void **state)
 	struct session *s;
 
 	(void)state;
-	open_house(&house, site);
-	s = client(&house, "10.1.2.3", "submission");
+	house_open(&house, site);
+	s = house_client(&house, "10.1.2.3", "submission");
 	assert_int_equal(mail(s, "<x@example.org>", NULL),
 	    REASON_INTERNAL_NETWORK);
 	assert_int_equal(rcpt_as(s, "<c@d.example>", "u@evil.example@d.example",
 			     "d.example"),
 	    REASON_INTERNAL_ERROR);
 	session_free(&s);
-	s = client(&house, "203.0.113.9", "smtp");
+	s = house_client(&house, "203.0.113.9", "smtp");
 	assert_int_equal(mail(s, "<x@remote.example>", NULL),
 	    REASON_LOCAL_RECIPIENT);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -248,7 +177,7 @@ a_guest_of_the_mx_reaches_local_domains_as_typed_and_as_resolved(void **state)
 			    reason_row(rows[i].reason)->name);
 	}
 	session_free(&s);
-	gate_free(&house.gate);
+	house_close(&house);
 }
 
 /* An MTA that rewrites "a%b@c" would send as a@b. */
@@ -257,16 +186,7 @@ the_resolved_sender_must_be_owned_too(void **state)
 {
 	struct house house;
 	struct session *s;
-	struct mail_event event = {
-		.path = "<alice@example.org>",
-		.path_len = 19,
-		.tls_version = "TLSv1.3",
-		.cipher = "TLS_AES_256_GCM_SHA384",
-		.cipher_bits = "256",
-		.mechanism = "PLAIN",
-		.login = "alice",
-		.login_len = 5,
-	};
+	struct mail_event event = house_event("<alice@example.org>", "alice");
 	static const struct {
 		const char *resolved;
 		enum reason reason;
@@ -279,18 +199,14 @@ the_resolved_sender_must_be_owned_too(void **state)
 	};
 
 	(void)state;
-	open_house(&house, site);
-	house.answer = IDENTITY_VERIFIED;
-	s = client(&house, "203.0.113.9", "submission");
+	house_open(&house, site);
+	s = house_client(&house, "203.0.113.9", "submission");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct answer answer;
-
 		event.resolved = rows[i].resolved;
-		session_mail(s, &event, &answer);
-		assert_int_equal(answer.decision.reason, rows[i].reason);
+		EXPECT(house_mail_event(s, &event), rows[i].reason);
 	}
 	session_free(&s);
-	gate_free(&house.gate);
+	house_close(&house);
 }
 
 static void
@@ -300,16 +216,16 @@ an_address_that_is_none_is_external(void **state)
 	struct session *s;
 
 	(void)state;
-	open_house(&house, site);
-	s = client(&house, "/run/socket", "submission");
+	house_open(&house, site);
+	s = house_client(&house, "/run/socket", "submission");
 	assert_int_equal(mail(s, "<alice@example.org>", NULL),
 	    REASON_EXTERNAL_WITHOUT_TLS);
 	session_free(&s);
-	s = client(&house, "10.0.0.1", "submission");
+	s = house_client(&house, "10.0.0.1", "submission");
 	assert_int_equal(mail(s, "<alice@example.org>", NULL),
 	    REASON_EXTERNAL_WITHOUT_TLS);
 	session_free(&s);
-	gate_free(&house.gate);
+	house_close(&house);
 }
 
 static void
@@ -324,8 +240,8 @@ observe_passes_everything_and_keeps_the_verdict(void **state)
 
 	(void)state;
 	(void)snprintf(text, sizeof(text), "mode = \"observe\"\n%s", site);
-	open_house(&house, text);
-	s = client(&house, "203.0.113.9", "submission");
+	house_open(&house, text);
+	s = house_client(&house, "203.0.113.9", "submission");
 	session_mail(s, &event, &answer);
 	assert_int_equal(answer.verdict, VERDICT_PERMIT);
 	assert_int_equal(answer.decision.reason, REASON_EXTERNAL_WITHOUT_TLS);
@@ -335,7 +251,7 @@ observe_passes_everything_and_keeps_the_verdict(void **state)
 	assert_int_equal(answer.verdict, VERDICT_PERMIT);
 	assert_int_equal(answer.decision.reason, REASON_EXTERNAL_WITHOUT_TLS);
 	session_free(&s);
-	gate_free(&house.gate);
+	house_close(&house);
 }
 
 static void
@@ -345,14 +261,14 @@ decision_ids_do_not_repeat(void **state)
 	struct house house;
 
 	(void)state;
-	open_house(&house, site);
+	house_open(&house, site);
 	for (size_t i = 0; i < 2000; i++) {
 		gate_decision_id(house.gate, ids[i]);
 		assert_int_equal(strlen(ids[i]), DECISION_ID_LEN);
 		for (size_t j = 0; j < i; j++)
 			assert_string_not_equal(ids[i], ids[j]);
 	}
-	gate_free(&house.gate);
+	house_close(&house);
 }
 
 int
