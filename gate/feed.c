@@ -78,6 +78,18 @@ read_policy(const json_t *report, struct feed_login *login_r,
 	return FEED_LOGIN;
 }
 
+/* Behind a trusted proxy the client's address is what that has said, and the
+ * proxy's is beside it. */
+static void
+read_via(const json_t *fields, struct feed_login *login_r)
+{
+	const json_t *real = json_object_get(fields, "real_remote_ip");
+
+	if (real != NULL && !is_text(real, login_r->addr) &&
+	    !copy_text(real, login_r->via, sizeof(login_r->via)))
+		(void)snprintf(login_r->via, sizeof(login_r->via), "?");
+}
+
 /* A master user's login is not the user's. The event names the user after all
  * rewriting, and the client behind a trusted proxy. */
 static enum feed
@@ -102,6 +114,7 @@ read_event(const json_t *report, struct feed_login *login_r, const char **why_r)
 	    !copy_text(json_object_get(fields, "remote_ip"), login_r->addr,
 		sizeof(login_r->addr)))
 		return malformed(why_r, "no \"user\" or no \"remote_ip\"");
+	read_via(fields, login_r);
 	return FEED_LOGIN;
 }
 
@@ -342,5 +355,6 @@ feed_as_lease(const struct feed_login *login)
 		.addr = login->addr,
 		.addr_len = strlen(login->addr),
 		.source = login->source,
+		.via = login->via,
 	};
 }

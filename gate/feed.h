@@ -24,6 +24,7 @@ enum feed {
 struct feed_login {
 	char user[FEED_USER_MAX + 1];
 	char addr[FEED_ADDR_MAX + 1]; /* as it was given; not judged */
+	char via[FEED_ADDR_MAX + 1];  /* who has named addr; "" for itself */
 	const char *source;           /* "dovecot", "cyrus" */
 };
 

@@ -109,6 +109,18 @@ parse_address(const char *text, size_t len, struct netaddr *addr_r)
 	return netaddr_parse(copy, addr_r);
 }
 
+/* postern tells IMAP whose password it checks (imap.forward_client), and is a
+ * proxy for that: a login at SMTP is none at IMAP. */
+static bool
+is_our_own(const char *via)
+{
+	struct netaddr addr;
+
+	if (via == NULL || *via == '\0')
+		return false;
+	return netaddr_parse(via, &addr) != 0 || is_this_host(&addr);
+}
+
 /* NULL, or why this login gives none. */
 static const char *
 find_objection(const struct rules *rules, const struct lease_login *login,
@@ -126,6 +138,8 @@ find_objection(const struct rules *rules, const struct lease_login *login,
 		return "no imap section is for this login";
 	if (is_proxy_user(rules->conf, &lease->login))
 		return "the login is imap.proxy_user";
+	if (is_our_own(login->via))
+		return "the login came by way of this host";
 	if (login->addr == NULL ||
 	    parse_address(login->addr, login->addr_len, &lease->addr) != 0)
 		return "no IP address";

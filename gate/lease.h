@@ -39,6 +39,7 @@ struct lease_login {
 	const char *addr;
 	size_t addr_len;
 	const char *source; /* who reports it, at most STORE_SOURCE_MAX */
+	const char *via;    /* the proxy that named addr; NULL or "": none */
 };
 
 enum lease_given {
