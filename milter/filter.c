@@ -27,6 +27,7 @@ struct door {
 	unsigned int magic;
 	bool is_sendmail; /* logins come in xtext */
 	bool early_login; /* {auth_*} came before MAIL: not to be trusted */
+	bool silent_helo; /* the MTA does not wait for an answer to HELO */
 	struct session *session;
 };
 
@@ -51,15 +52,15 @@ session_of(SMFICTX *ctx)
 /* A macro that is empty is a macro that is not there (sendmail sends some so).
  * Borrowed from libmilter for the callback. */
 static const char *
-macro(SMFICTX *ctx, const char *name)
+look_up_macro(SMFICTX *ctx, char *name)
 {
-	char symbol[32];
-	const char *value;
+	const char *value = smfi_getsymval(ctx, name);
 
-	(void)snprintf(symbol, sizeof(symbol), "%s", name);
-	value = smfi_getsymval(ctx, symbol);
 	return value == NULL || *value == '\0' ? NULL : value;
 }
+
+/* libmilter wants a name that could be written to */
+#define macro(ctx, name) look_up_macro((ctx), (char[]){ name })
 
 /* sendmail's {v} is its bare version number; an MTA that sends none shows
  * itself by the macros that only sendmail has. */
@@ -159,7 +160,8 @@ ask_for_macros(SMFICTX *ctx)
 	char names[128];
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		(void)snprintf(names, sizeof(names), "%s", wanted[i].names);
+		/* libmilter wants text that could be written to */
+		memcpy(names, wanted[i].names, strlen(wanted[i].names) + 1);
 		if (smfi_setsymlist(ctx, wanted[i].stage, names) != MI_SUCCESS)
 			return false;
 	}
@@ -184,32 +186,23 @@ forget_door(SMFICTX *ctx)
 static unsigned long
 steps_that_count(void)
 {
-	static atomic_uint sessions;
 	struct rules *rules = gate_rules_ref(the_gate);
 	unsigned long steps = 0;
-	bool hear = false;
 
 	if (conf_limits_count(rules->conf, COUNTER_BYTES))
 		steps |= SMFIP_NOBODY;
-	/* HELO is a round trip: a fifth of a short session */
-	switch (rules->conf->sentinel) {
-	case SENTINEL_EXTERNAL:
-		hear = true;
-		break;
-	case SENTINEL_WARN:
-		hear = atomic_fetch_add(&sessions, 1) % 4 == 0;
-		break;
-	case SENTINEL_OFF:
-		break;
-	}
-	if (hear && gate_store(the_gate) != NULL)
+	if (rules->conf->sentinel != SENTINEL_OFF &&
+	    gate_store(the_gate) != NULL)
 		steps |= SMFIP_NOHELO;
 	gate_rules_unref(the_gate, rules);
 	return steps;
 }
 
-/* Steps that decide nothing are left out where the MTA offers that. HELO
- * carries the TLS macros of an MTA that does not take our list. */
+/*
+ * Steps that decide nothing are left out where the MTA offers that. HELO
+ * carries the TLS macros of an MTA that does not take our list, and a name for
+ * the sentinel; an answer would be a round trip, a fifth of a short session.
+ */
 static sfsistat
 on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
     unsigned long unused2, unsigned long unused3, unsigned long *actions_r,
@@ -225,17 +218,20 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
 	*actions_r = 0;
 	*unused2_r = 0;
 	*unused3_r = 0;
-	if (door != NULL) {
-		door->magic = DOOR_MAGIC;
-		if (smfi_setpriv(ctx, door) != MI_SUCCESS)
-			free(door);
-	}
 	if ((actions & SMFIF_SETSYMLIST) != 0 && ask_for_macros(ctx)) {
 		*actions_r = SMFIF_SETSYMLIST;
 		skip |= SMFIP_NOHELO;
 	}
 	skip &= ~steps_that_count();
 	*steps_r = (skip | SMFIP_RCPT_REJ) & steps;
+	if (door == NULL)
+		return SMFIS_CONTINUE;
+	door->magic = DOOR_MAGIC;
+	door->silent_helo = (steps & SMFIP_NR_HELO) != 0;
+	if (smfi_setpriv(ctx, door) != MI_SUCCESS)
+		free(door);
+	else
+		*steps_r |= SMFIP_NR_HELO & steps;
 	return SMFIS_CONTINUE;
 }
 
@@ -263,11 +259,12 @@ on_helo(SMFICTX *ctx, char *name)
 {
 	struct door *door = door_of(ctx);
 
-	if (door != NULL)
-		watch_for_early_login(ctx, door);
-	if (door != NULL && door->session != NULL)
+	if (door == NULL)
+		return SMFIS_CONTINUE;
+	watch_for_early_login(ctx, door);
+	if (door->session != NULL)
 		session_helo(door->session, name);
-	return SMFIS_CONTINUE;
+	return door->silent_helo ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
 /* Decodes sendmail's xtext once. What is not xtext is a login that nobody has:

@@ -274,9 +274,8 @@ session_run(struct conn *c)
 			return;
 		}
 		mta_advance(&c->mta);
+		/* like Postfix, keeps what nobody answers until it asks */
 		if (option.pause > 0 && mta_waits_for_client(&c->mta)) {
-			if (c->mta.length > 0)
-				flush(c);
 			pause_conn(c);
 			return;
 		}
