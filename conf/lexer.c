@@ -245,22 +245,28 @@ lexer_token_text(const struct lexer *x)
 	return "";
 }
 
-int
-lexer_check_characters(const char *text, size_t len, struct reporter *r)
+static unsigned int
+line_at(const char *text, size_t pos)
 {
 	unsigned int line = 1;
 
+	for (size_t i = 0; i < pos; i++) {
+		if (text[i] == '\n')
+			line++;
+	}
+	return line;
+}
+
+int
+lexer_check_characters(const char *text, size_t len, struct reporter *r)
+{
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)text[i];
 
-		if (c >= 0x20 && c != 0x7f)
-			continue;
-		if (c == '\n')
-			line++;
-		if (c == '\n' || c == '\t' ||
+		if ((c >= 0x20 && c != 0x7f) || c == '\n' || c == '\t' ||
 		    (c == '\r' && i + 1 < len && text[i + 1] == '\n'))
 			continue;
-		report_error(r, line, "syntax",
+		report_error(r, line_at(text, i), "syntax",
 		    "the byte 0x%02x; the file must be plain text", c);
 		return -1;
 	}

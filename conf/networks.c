@@ -40,27 +40,21 @@ static const struct {
 #define PRIVATE_COUNT    (sizeof(private_networks) / sizeof(*private_networks))
 #define TRANSLATOR_COUNT (sizeof(translators) / sizeof(*translators))
 
-/* A list of networks while it is read. */
-struct listing {
+/* The same, parsed. */
+struct known {
 	struct net private[PRIVATE_COUNT];
 	struct net translators[TRANSLATOR_COUNT];
-	struct {
-		struct net net;
-		unsigned int line;
-	} * given; /* in the order of the file */
-	size_t count;
 };
 
 static void
-parse_known(struct listing *listing)
+parse_known(struct known *known)
 {
 	struct err e;
 
 	for (size_t i = 0; i < PRIVATE_COUNT; i++)
-		(void)net_parse(private_networks[i], &listing->private[i], &e);
+		(void)net_parse(private_networks[i], &known->private[i], &e);
 	for (size_t i = 0; i < TRANSLATOR_COUNT; i++)
-		(void)net_parse(translators[i].net, &listing->translators[i],
-		    &e);
+		(void)net_parse(translators[i].net, &known->translators[i], &e);
 }
 
 /* Is b inside a, or a itself? */
@@ -79,10 +73,10 @@ net_covers(const struct net *a, const struct net *b)
 }
 
 static bool
-is_private(const struct listing *listing, const struct net *net)
+is_private(const struct known *known, const struct net *net)
 {
 	for (size_t i = 0; i < PRIVATE_COUNT; i++) {
-		if (net_covers(&listing->private[i], net))
+		if (net_covers(&known->private[i], net))
 			return true;
 	}
 	return false;
@@ -90,14 +84,14 @@ is_private(const struct listing *listing, const struct net *net)
 
 /* What can be said of one network alone. */
 static void
-warn_of_net(struct loader *l, const struct listing *listing,
-    const struct net *net, unsigned int line, const char *text)
+warn_of_net(struct loader *l, const struct known *known, const struct net *net,
+    unsigned int line, const char *text)
 {
 	unsigned int widest = net->addr.family == NETADDR_INET ? 24 : 48;
 
 	if (net->excluded)
 		return;
-	if (net->prefix < widest && !is_private(listing, net))
+	if (net->prefix < widest && !is_private(known, net))
 		report_warning(&l->r, line, label,
 		    REPORT_QUOTE " is a public network wider than /%u; are all "
 				 "its hosts yours?",
@@ -105,7 +99,7 @@ warn_of_net(struct loader *l, const struct listing *listing,
 	if (net->addr.family != NETADDR_INET6)
 		return;
 	for (size_t i = 0; i < TRANSLATOR_COUNT; i++) {
-		const struct net *t = &listing->translators[i];
+		const struct net *t = &known->translators[i];
 
 		if (net_covers(t, net) || net_covers(net, t))
 			report_warning(&l->r, line, label,
@@ -115,25 +109,53 @@ warn_of_net(struct loader *l, const struct listing *listing,
 	}
 }
 
+/* Is this how a network is most often written? */
 static bool
-same_net(const struct net *a, const struct net *b)
+is_spelled(const char *text, const char *spelling)
 {
-	return net_covers(a, b) && net_covers(b, a);
+	size_t len = strlen(text);
+
+	return strncmp(text, spelling, len) == 0 &&
+	    (spelling[len] == '\0' || spelling[len] == '/');
+}
+
+/* The line of the last item that is this network, or 0; in its usual spelling
+ * (any: NULL), because parsing a long list once more takes its time. */
+static unsigned int
+find_line(struct items items, const struct net *net, const char *spelling)
+{
+	struct net given;
+	struct err e;
+
+	for (size_t i = items.count; i > 0; i--) {
+		const struct item *item = &items.first[i - 1];
+
+		if (spelling != NULL && !is_spelled(item->text, spelling))
+			continue;
+		if (net_parse(item->text, &given, &e) == 0 &&
+		    net_covers(&given, net) && net_covers(net, &given))
+			return item->line;
+	}
+	return 0;
 }
 
 /* The line that made a network internal. */
 static unsigned int
-line_of(const struct listing *listing, const struct net *net)
+line_of(const struct block *root, const struct net *net)
 {
-	for (size_t i = 0; i < listing->count; i++) {
-		if (same_net(&listing->given[i].net, net))
-			return listing->given[i].line;
-	}
-	return 1;
+	struct items items = block_items(root, OPTION_INTERNAL);
+	char text[NET_TEXT_MAX];
+	unsigned int line;
+
+	net_format(net, text);
+	line = find_line(items, net, text);
+	if (line == 0)
+		line = find_line(items, net, NULL);
+	return line != 0 ? line : block_line(root, OPTION_INTERNAL);
 }
 
 static void
-warn_of_host(struct loader *l, const struct listing *listing)
+warn_of_host(struct loader *l, const struct block *root)
 {
 	struct hostnet *hosts = NULL;
 	size_t count = 0;
@@ -153,7 +175,7 @@ warn_of_host(struct loader *l, const struct listing *listing)
 			continue;
 		netaddr_format(&hosts[i].addr, address);
 		net_format(&best, text);
-		report_warning(&l->r, line_of(listing, &best), label,
+		report_warning(&l->r, line_of(root, &best), label,
 		    "%s contains %s, %s %s of this host; if it speaks for "
 		    "others, exclude it with \"!%s\"",
 		    text, address,
@@ -167,7 +189,7 @@ warn_of_host(struct loader *l, const struct listing *listing)
 static void
 take_network(struct loader *l, void *arg, unsigned int line, const char *text)
 {
-	struct listing *listing = arg;
+	struct known *known = arg;
 	struct net net;
 	struct err e = { "" };
 
@@ -176,44 +198,47 @@ take_network(struct loader *l, void *arg, unsigned int line, const char *text)
 		report_error(&l->r, line, label, "%s", e.text);
 		return;
 	}
-	warn_of_net(l, listing, &net, line, text);
-	listing->given[listing->count].net = net;
-	listing->given[listing->count].line = line;
-	listing->count++;
+	warn_of_net(l, known, &net, line, text);
 }
 
 /* The line of the last network that an error of the whole set names, or of the
  * option. */
 static unsigned int
-line_of_error(const struct block *root, const struct listing *listing,
-    const char *message)
+line_of_error(const struct block *root, const char *message)
 {
-	for (size_t i = listing->count; i > 0; i--) {
-		struct net net = listing->given[i - 1].net;
-		char text[NET_TEXT_MAX];
+	size_t len = strcspn(message, " ");
+	char text[NET_TEXT_MAX] = "";
+	unsigned int line = 0;
+	struct net net;
+	struct err e;
 
-		net.excluded = false;
-		net_format(&net, text);
-		if (strncmp(message, text, strlen(text)) == 0 &&
-		    message[strlen(text)] == ' ')
-			return listing->given[i - 1].line;
-	}
-	return block_line(root, OPTION_INTERNAL);
+	if (len < sizeof(text))
+		memcpy(text, message, len);
+	if (net_parse(text, &net, &e) == 0)
+		line =
+		    find_line(block_items(root, OPTION_INTERNAL), &net, NULL);
+	return line != 0 ? line : block_line(root, OPTION_INTERNAL);
 }
 
-static void
-read_networks(struct loader *l, const struct block *root,
-    struct listing *listing)
+void
+load_internal(struct loader *l, const struct block *root)
 {
-	struct netset *internal = l->conf->policy.internal;
+	struct netset *internal = netset_new();
 	size_t errors = l->r.report->errors;
+	struct known known;
 	struct err e = { "" };
 
-	load_list(l, root, OPTION_INTERNAL, take_network, listing);
+	l->conf->policy.internal = internal;
+	if (internal == NULL) {
+		report_no_memory(&l->r);
+		return;
+	}
+	parse_known(&known);
+	load_list(l, root, OPTION_INTERNAL, take_network, &known);
 	if (l->r.report->errors != errors)
 		return;
 	if (netset_seal(internal, &e) < 0) {
-		report_error(&l->r, line_of_error(root, listing, e.text), label,
+		report_error(&l->r, line_of_error(root, e.text), label,
 		    "%s; allowed: each network once, and not everybody",
 		    e.text);
 		return;
@@ -222,22 +247,5 @@ read_networks(struct loader *l, const struct block *root,
 		report_warning(&l->r, block_line(root, OPTION_INTERNAL), label,
 		    "it is empty: no client is internal, and everybody has to "
 		    "log in");
-	warn_of_host(l, listing);
-}
-
-void
-load_internal(struct loader *l, const struct block *root)
-{
-	size_t count = block_items(root, OPTION_INTERNAL).count;
-	struct listing listing = { .count = 0 };
-
-	parse_known(&listing);
-	/* one too many, for calloc() may answer NULL to none */
-	listing.given = calloc(count + 1, sizeof(*listing.given));
-	l->conf->policy.internal = netset_new();
-	if (listing.given == NULL || l->conf->policy.internal == NULL)
-		report_no_memory(&l->r);
-	else
-		read_networks(l, root, &listing);
-	free(listing.given);
+	warn_of_host(l, root);
 }
