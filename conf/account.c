@@ -5,6 +5,7 @@
  */
 #include "conf/account.h"
 
+#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -47,18 +48,28 @@ group_exists(const char *name)
 	    found != NULL;
 }
 
+/* May the account read, write or run it? which: S_IROTH, S_IWOTH, S_IXOTH. */
 static bool
-can_read(const struct account *account, const struct stat *st)
+may(const struct account *account, const struct stat *st, mode_t which)
 {
 	if (account->uid == 0)
-		return true;
+		return which != S_IXOTH || (st->st_mode & 0111) != 0;
 	if (account->uid == st->st_uid)
-		return (st->st_mode & S_IRUSR) != 0;
+		return (st->st_mode & which << 6) != 0;
 	for (int i = 0; i < account->group_count; i++) {
 		if (account->groups[i] == st->st_gid)
-			return (st->st_mode & S_IRGRP) != 0;
+			return (st->st_mode & which << 3) != 0;
 	}
-	return (st->st_mode & S_IROTH) != 0;
+	return (st->st_mode & which) != 0;
+}
+
+static void
+warn_of_strangers(struct loader *l, unsigned int line, const char *option,
+    const char *path, const struct stat *st)
+{
+	if ((st->st_mode & S_IWOTH) != 0)
+		report_warning(&l->r, line, option,
+		    REPORT_PATH ": everybody on this host can change it", path);
 }
 
 void
@@ -71,10 +82,9 @@ account_warn_file(struct loader *l, unsigned int line, const char *option,
 	if (l->env->host == NULL || l->conf->user == NULL ||
 	    stat(path, &st) != 0)
 		return;
-	if ((st.st_mode & S_IWOTH) != 0)
-		report_warning(&l->r, line, option,
-		    REPORT_PATH ": everybody on this host can change it", path);
-	if (find_account(l->conf->user, &account) && !can_read(&account, &st))
+	warn_of_strangers(l, line, option, path, &st);
+	if (find_account(l->conf->user, &account) &&
+	    !may(&account, &st, S_IROTH))
 		report_warning(&l->r, line, option,
 		    REPORT_PATH ": user \"%s\" cannot read it (owner %lu, mode "
 				"%04o), so postern will not start",
@@ -83,21 +93,48 @@ account_warn_file(struct loader *l, unsigned int line, const char *option,
 }
 
 void
-account_warn_store(struct loader *l, unsigned int line, const char *option,
-    const char *dir)
+account_warn_program(struct loader *l, unsigned int line, const char *option,
+    const char *path)
 {
 	struct account account;
 	struct stat st;
-	bool writes;
 
-	if (l->env->host == NULL || l->conf->user == NULL ||
-	    stat(dir, &st) != 0 || !find_account(l->conf->user, &account) ||
-	    account.uid == 0)
+	if (l->env->host == NULL || l->conf->user == NULL)
 		return;
-	writes = account.uid == st.st_uid
-	    ? (st.st_mode & S_IWUSR) != 0
-	    : (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
-	if (!writes || !S_ISDIR(st.st_mode))
+	if (stat(path, &st) != 0) {
+		report_warning(&l->r, line, option,
+		    REPORT_PATH ": %s; nobody would be told", path,
+		    strerror(errno));
+		return;
+	}
+	warn_of_strangers(l, line, option, path, &st);
+	if (find_account(l->conf->user, &account) &&
+	    (!S_ISREG(st.st_mode) || !may(&account, &st, S_IXOTH)))
+		report_warning(&l->r, line, option,
+		    REPORT_PATH ": user \"%s\" cannot run it (owner %lu, mode "
+				"%04o); nobody would be told",
+		    path, l->conf->user, (unsigned long)st.st_uid,
+		    (unsigned int)st.st_mode & 07777u);
+}
+
+void
+account_warn_store(struct loader *l, unsigned int line, const char *option,
+    const char *dir, bool made)
+{
+	struct account account;
+	struct stat st;
+
+	if (l->env->host == NULL || l->conf->user == NULL)
+		return;
+	if (stat(dir, &st) != 0) {
+		if (!made)
+			report_warning(&l->r, line, option,
+			    REPORT_PATH ": %s; postern will not start", dir,
+			    strerror(errno));
+		return;
+	}
+	if (find_account(l->conf->user, &account) && account.uid != 0 &&
+	    (!S_ISDIR(st.st_mode) || !may(&account, &st, S_IWOTH)))
 		report_warning(&l->r, line, option,
 		    REPORT_PATH ": user \"%s\" cannot write there (owner %lu, "
 				"mode %04o), so postern will not start",

@@ -23,8 +23,13 @@ void account_warn_socket(struct loader *l, const struct block *b,
 void account_warn_file(struct loader *l, unsigned int line, const char *option,
     const char *path);
 
-/* The directory of the store, if it is there and `user` cannot write in it. */
+/* A program that `user` cannot run. */
+void account_warn_program(struct loader *l, unsigned int line,
+    const char *option, const char *path);
+
+/* The directory of the store, if `user` cannot write in it; or if it is not
+ * there, unless it is made at the start. */
 void account_warn_store(struct loader *l, unsigned int line, const char *option,
-    const char *dir);
+    const char *dir, bool made);
 
 #endif

@@ -190,6 +190,42 @@ load_imap(struct loader *l, const struct block *b, struct conf_imap *imap)
 	imap->max_connections = load_number(l, b, OPTION_IMAP_MAX_CONNECTIONS);
 }
 
+static bool
+serves(const struct conf_imap *imap, const char *domain)
+{
+	for (size_t i = 0; i < imap->domain_count; i++) {
+		if (strcmp(imap->domains[i], domain) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The first section whose domains match is asked, and no other. */
+static void
+warn_unreachable(struct loader *l, const struct block *b,
+    const struct conf_imap *imap, const struct conf_imap *before)
+{
+	unsigned int line = block_line(b, OPTION_IMAP_DOMAINS);
+
+	if (before->name == NULL) /* no memory, reported */
+		return;
+	if (serves(before, "*")) {
+		report_warning(&l->r, line, "imap.domains",
+		    "imap " REPORT_QUOTE " comes before and has \"*\": this "
+		    "section is never asked",
+		    before->name);
+		return;
+	}
+	for (size_t i = 0; i < imap->domain_count; i++) {
+		if (serves(before, imap->domains[i]))
+			report_warning(&l->r, line, "imap.domains",
+			    REPORT_QUOTE " is also in imap " REPORT_QUOTE
+					 ", which comes before: this section "
+					 "is never asked about it",
+			    imap->domains[i], before->name);
+	}
+}
+
 void
 load_imaps(struct loader *l)
 {
@@ -210,5 +246,8 @@ load_imaps(struct loader *l)
 		struct block b = document_block(l->document, SECTION_IMAP, i);
 
 		load_imap(l, &b, &l->conf->imaps[i]);
+		for (size_t k = 0; k < i; k++)
+			warn_unreachable(l, &b, &l->conf->imaps[i],
+			    &l->conf->imaps[k]);
 	}
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/account.h"
 #include "conf/value.h"
 
 #define NAME_MAX_LEN 32
@@ -86,6 +87,16 @@ check_key(struct loader *l, const struct block *b, const struct conf_limit *c)
 		    "an address has one address; allowed: \"\" or another key");
 }
 
+static bool
+counts_nothing(const struct conf_limit *c)
+{
+	for (size_t i = 0; i < LIMIT_COUNTERS; i++) {
+		if (c->quotas[i].count > 0)
+			return false;
+	}
+	return true;
+}
+
 static void
 load_limit(struct loader *l, const struct block *b, struct conf_limit *c)
 {
@@ -103,6 +114,13 @@ load_limit(struct loader *l, const struct block *b, struct conf_limit *c)
 	c->count_local = load_word(l, b, OPTION_LIMITS_LOCAL) != 0;
 	c->action = (enum limit_action)load_word(l, b, OPTION_LIMITS_ACTION);
 	check_key(l, b, c);
+	/* what was refused may have been a counter */
+	if (l->r.report->errors == 0 && counts_nothing(c) &&
+	    strcmp(b->title, "none") != 0)
+		report_warning(&l->r, b->line, "limits",
+		    REPORT_QUOTE " has no counter and limits nothing; limits "
+				 "\"none\" { } says so on purpose",
+		    b->title);
 }
 
 static void
@@ -146,6 +164,9 @@ load_contain(struct loader *l, const struct block *b)
 
 	load_string(l, b, OPTION_CONTAIN_COMMAND, value_absolute_path,
 	    &c->command);
+	if (c->command != NULL && *c->command != '\0')
+		account_warn_program(l, block_line(b, OPTION_CONTAIN_COMMAND),
+		    "contain.command", c->command);
 	c->slowed_ms = load_duration(l, b, OPTION_CONTAIN_SLOWED);
 	c->local_ms = load_duration(l, b, OPTION_CONTAIN_LOCAL);
 	c->shut_ms = load_duration(l, b, OPTION_CONTAIN_SHUT);

@@ -30,6 +30,9 @@ load_refuse_absence(struct loader *l, const struct block *b, enum option option)
 {
 	char label[OPTION_LABEL_MAX], allowed[OPTION_ALLOWED_MAX];
 
+	/* it was, and not as it is allowed */
+	if (b->scan != NULL && b->scan->spoilt[option])
+		return;
 	option_label(option, label);
 	option_allowed(option, allowed);
 	report_error(&l->r, block_line(b, option), label, "%s; allowed: %s",

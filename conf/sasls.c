@@ -124,6 +124,23 @@ counts_as_login(const struct policy *policy, const char *mechanism)
 	return false;
 }
 
+/* saslauthd is not told which mechanism a password came by. */
+static bool
+offers_anything(const struct policy *policy, const struct conf_sasl *sasl)
+{
+	if (sasl->protocol == SASL_PROTOCOL_SASLAUTHD)
+		return true;
+	for (unsigned int m = SASL_PLAIN; m < SASL_MECHANISM_COUNT; m++) {
+		bool served = !sasl_is_relayed((enum sasl_mechanism)m) ||
+		    (sasl->pass_through & SASL_BIT(m)) != 0;
+
+		if (served &&
+		    counts_as_login(policy, sasl_name((enum sasl_mechanism)m)))
+			return true;
+	}
+	return false;
+}
+
 /* The two lists are far from each other in the file. */
 static void
 check_mechanisms(struct loader *l, const struct block *b,
@@ -137,10 +154,14 @@ check_mechanisms(struct loader *l, const struct block *b,
 		if ((sasl->pass_through & SASL_BIT(m)) != 0 &&
 		    !counts_as_login(&l->conf->policy, name))
 			report_warning(&l->r, line, "sasl.pass_through",
-			    "%s is not in auth.mechanisms: a login with it "
-			    "does not count (534)",
+			    "%s is not in auth.mechanisms, so it is not "
+			    "offered",
 			    name);
 	}
+	if (!offers_anything(&l->conf->policy, sasl))
+		report_warning(&l->r, b->line, "sasl",
+		    "nothing is offered: auth.mechanisms has none of PLAIN, "
+		    "LOGIN and pass_through");
 }
 
 static void

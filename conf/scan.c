@@ -240,6 +240,13 @@ read_assignment(struct scanner *s, enum option option)
 	enum token token = next(s);
 
 	option_label(option, label);
+	if (token == TOKEN_OPEN) {
+		report_error(s->r, s->lexer.line, label,
+		    "an option and no section; allowed: %s = VALUE", row->name);
+		s->scan->statements++;
+		s->scan->spoilt[option] = true;
+		return skip_braces(s);
+	}
 	if (token == TOKEN_APPEND)
 		report_error(s->r, s->lexer.line, label,
 		    "+= is not known; write the whole list in one place");
@@ -256,6 +263,7 @@ read_assignment(struct scanner *s, enum option option)
 	if (token == TOKEN_OPEN && row->type != OPTION_TYPE_LIST) {
 		report_error(s->r, s->lexer.line, label,
 		    "a list; one value is allowed");
+		s->scan->spoilt[option] = true;
 		return skip_braces(s);
 	}
 	if (!lexer_at_value(&s->lexer) && token != TOKEN_OPEN)
@@ -344,9 +352,15 @@ open_section(struct scanner *s, enum section section)
 	size_t start = s->out_len;
 	int rc;
 
+	if (next(s) == TOKEN_EQUAL) {
+		report_error(s->r, line, row->name,
+		    "a section and no option; allowed: %s%s { ... }", row->name,
+		    row->titled ? " \"NAME\"" : "");
+		s->scan->statements++;
+		return skip_value(s, row->name);
+	}
 	emit(s, row->name);
 	emit(s, " ");
-	(void)next(s);
 	if (row->titled) {
 		if (!lexer_at_value(&s->lexer))
 			return unexpected(s, row->name, "a title in quotes");

@@ -2,6 +2,7 @@
 #ifndef POSTERN_CONF_SCAN_H
 #define POSTERN_CONF_SCAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "conf/options.h"
@@ -36,6 +37,7 @@ struct scan {
 	struct item *items;
 	size_t item_count;
 	char *values;              /* the texts of the items */
+	bool spoilt[OPTION_COUNT]; /* a value of it was refused somewhere */
 	struct scan_block *blocks; /* in the order of the file */
 	size_t block_count;
 	size_t statements; /* unknown ones included */

@@ -30,10 +30,10 @@ check_directory(struct loader *l, const struct block *b)
 		return;
 	if (c->store_url[5] != '\0')
 		account_warn_store(l, block_line(b, OPTION_STORE_URL),
-		    "store.url", c->store_url + 5);
+		    "store.url", c->store_url + 5, false);
 	else
 		account_warn_store(l, block_line(&root, OPTION_STATE_DIR),
-		    "state_dir", c->state_dir);
+		    "state_dir", c->state_dir, true);
 }
 
 void

@@ -108,6 +108,15 @@ static const struct {
 	    "2: error: listener: the section a is given twice, first on line "
 	    "1; once is allowed" },
 	{ "user = {\"a\"}", "1: error: user: a list; one value is allowed" },
+	{ "sasl \"a\" { listen = {\"unix:/x\"} }",
+	    "1: error: sasl.listen: a list; one value is allowed" },
+	{ "\ntls = \"TLSv1.2\"",
+	    "2: error: tls: a section and no option; allowed: tls { ... }" },
+	{ "imap = {\"a\"}",
+	    "1: error: imap: a section and no option; allowed: imap \"NAME\" { "
+	    "... }" },
+	{ "mode { enforce }",
+	    "1: error: mode: an option and no section; allowed: mode = VALUE" },
 	/* the top level */
 	{ "listen = \"unix:run/x\"",
 	    "1: error: listen: \"unix:run/x\" has no absolute path; allowed: "
@@ -385,7 +394,7 @@ a_good_file_arrives_whole(void **state)
 	    "  realm = \"EXAMPLE.org\" internal = ignore }\n"
 	    "imap \"one\" { url = {\"imaps://a.example:993\",\n"
 	    "    \"imap://[::1]:143\", \"imaps://192.0.2.1\"}\n"
-	    "  ca_file = \"/ca\" domains = {\"Example.org\", \"*\"}\n"
+	    "  ca_file = \"/ca\" domains = {\"Example.org\", \"b.example\"}\n"
 	    "  login_as = address master_separator = \"\\\\\"\n"
 	    "  verify = proxy proxy_user = \"p\"\n"
 	    "  proxy_password_file = \"/secret\" mailbox_check = no\n"
@@ -454,7 +463,7 @@ a_good_file_arrives_whole(void **state)
 	assert_string_equal(c->imaps[0].ca_file, "/ca");
 	assert_int_equal(c->imaps[0].domain_count, 2);
 	assert_string_equal(c->imaps[0].domains[0], "example.org");
-	assert_string_equal(c->imaps[0].domains[1], "*");
+	assert_string_equal(c->imaps[0].domains[1], "b.example");
 	assert_int_equal(c->imaps[0].login_as, LOGIN_AS_ADDRESS);
 	assert_string_equal(c->imaps[0].master_separator, "\\");
 	assert_string_equal(c->imaps[0].proxy_user, "p");

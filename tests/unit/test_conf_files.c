@@ -379,6 +379,8 @@ a_directory_that_the_user_cannot_write_is_warned_of(void **state)
 		{ "state_dir = \"/usr\"\n", ":3: warning: state_dir: " },
 		{ "store { url = \"lmdb:/usr\" }\n",
 		    ":3: warning: store.url: " },
+		{ "store { url = \"lmdb:/no/such\" }\n",
+		    ":3: warning: store.url: \"/no/such\": No such file" },
 		{ "limits \"none\" {} state_dir = \"/usr\"\n", NULL },
 		{ "state_dir = \"/tmp\"\n", NULL },
 		{ "state_dir = \"/no/such/directory\"\n", NULL },
@@ -402,6 +404,46 @@ a_directory_that_the_user_cannot_write_is_warned_of(void **state)
 						    : texts[i][1]) != NULL;
 		if (found != (texts[i][1] != NULL))
 			fail_msg("row %zu: warned %d", i, found);
+		conf_free(&conf);
+		conf_report_clear(&report);
+	}
+}
+
+static void
+a_command_that_the_user_cannot_run_is_warned_of(void **state)
+{
+	static const struct {
+		const char *command;
+		const char *want; /* NULL: no warning */
+	} rows[] = {
+		{ "/no/such", ": No such file or directory; nobody would" },
+		{ "/etc/passwd", ": user \"nobody\" cannot run it (owner 0" },
+		{ "/usr", ": user \"nobody\" cannot run it (owner 0" },
+		{ "/bin/true", NULL },
+		{ "", NULL },
+	};
+	struct dir *dir = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct conf_report report = { 0 };
+		struct conf *conf;
+		const char *said = NULL;
+		char text[200];
+		int len = snprintf(text, sizeof(text),
+		    "user = nobody\ncontain { command = \"%s\" }\n",
+		    rows[i].command);
+
+		write_file(dir, "conf", 0644, text, (size_t)len);
+		conf = conf_load(file(dir, "conf"), &report);
+		assert_non_null(conf);
+		for (size_t k = 0; k < report.count && said == NULL; k++)
+			said = strstr(report.lines[k],
+			    ":2: warning: contain.command: ");
+		if ((said != NULL) != (rows[i].want != NULL) ||
+		    (said != NULL && strstr(said, rows[i].want) == NULL))
+			fail_msg("%s: got %s, want %s", rows[i].command,
+			    said != NULL ? said : "nothing",
+			    rows[i].want != NULL ? rows[i].want : "nothing");
 		conf_free(&conf);
 		conf_report_clear(&report);
 	}
@@ -474,6 +516,10 @@ static const struct {
 } hosts[] = {
 	{ "internal = {192.0.2.0/24}",
 	    { "1: warning: internal: 192.0.2.0/24 contains 192.0.2.1, the "
+	      "default gateway on eth0 of this host; if it speaks for others, "
+	      "exclude it with \"!192.0.2.1\"" } },
+	{ "internal = {10.0.0.0/8,\n\"::ffff:192.0.2.0/120\"}",
+	    { "2: warning: internal: 192.0.2.0/24 contains 192.0.2.1, the "
 	      "default gateway on eth0 of this host; if it speaks for others, "
 	      "exclude it with \"!192.0.2.1\"" } },
 	{ "internal = {10.0.0.0/8,\n172.16.0.0/12,\nfe80::/10}",
@@ -565,6 +611,7 @@ main(void)
 		WITH_DIR(files_that_are_not_there_are_errors),
 		WITH_DIR(what_this_host_does_not_have_is_warned_of),
 		WITH_DIR(a_directory_that_the_user_cannot_write_is_warned_of),
+		WITH_DIR(a_command_that_the_user_cannot_run_is_warned_of),
 		WITH_DIR(a_map_is_read_and_its_errors_name_its_lines),
 		WITH_DIR(gateways_and_bridges_are_warned_of),
 	};

@@ -26,6 +26,7 @@
  "rediss://[USER@]HOST[:PORT][/DB] | "                   \
  "redis://[USER@]/SOCKET[?db=DB]"
 #define IMAP      INTERNAL "imap \"a\" { url = \"imaps://h\" } "
+#define IMAP_A    INTERNAL "imap \"a\" { url = \"imaps://h\" domains = a.org } "
 #define UNLIMITED "limits \"none\" {} "
 #define BY_SESSION \
  INTERNAL "imap \"a\" { url = \"imaps://h\" verify = session } "
@@ -143,8 +144,9 @@ static const struct conf_text_row sasl_mistakes[] = {
 		   "sasl \"a\" { listen = \"unix:/s\" pass_through = "
 		   "{CRAM-MD5} }",
 	    "2: " CRAM_ALONE },
-	{ IMAP "imap \"b\" { url = \"imaps://g\" domains = example.org }\n"
-	       "sasl \"a\" { listen = \"unix:/s\" pass_through = {CRAM-MD5} }",
+	{ IMAP_A
+	    "imap \"b\" { url = \"imaps://g\" domains = example.org }\n"
+	    "sasl \"a\" { listen = \"unix:/s\" pass_through = {CRAM-MD5} }",
 	    "2: " CRAM_ALONE },
 	/* proofs */
 	{ IMAP "sasl \"a\" { listen = \"unix:/s\" \nproof = login }",
@@ -155,9 +157,9 @@ static const struct conf_text_row sasl_mistakes[] = {
 	    "2: error: sasl.proof: \"address\" with protocol saslauthd, which "
 	    "carries none, proves nothing to imap \"a\" with its verify = "
 	    "\"session\" alone; allowed: login" },
-	{ IMAP "imap \"b\" { url = \"imaps://h\" verify = session }\n"
-	       "sasl \"a\" { listen = \"unix:/s\" protocol = saslauthd\n"
-	       "proof = address }",
+	{ IMAP_A "imap \"b\" { url = \"imaps://h\" verify = session }\n"
+		 "sasl \"a\" { listen = \"unix:/s\" protocol = saslauthd\n"
+		 "proof = address }",
 	    "3: error: sasl.proof: \"address\" with protocol saslauthd, which "
 	    "carries none, proves nothing to imap \"b\" with its verify = "
 	    "\"session\" alone; allowed: login" },
@@ -192,9 +194,9 @@ static const struct conf_text_row other_mistakes[] = {
 	{ INTERNAL "imap \"a\" { url = \"imaps://h\" forward_client = 1 }",
 	    "1: error: imap.forward_client: \"1\" is not known; allowed: false "
 	    "| true" },
-	{ BY_SESSION "sasl \"a\" { listen = \"unix:/s\" }\n"
-		     "imap \"b\" { url = \"imaps://h\" verify = {session}\n"
-		     "canary = bob }",
+	{ IMAP_A "sasl \"a\" { listen = \"unix:/s\" }\n"
+		 "imap \"b\" { url = \"imaps://h\" verify = {session}\n"
+		 "canary = bob }",
 	    "3: error: imap.canary: \"bob\" can only be asked about by proxy, "
 	    "which verify does not name; allowed: a login, or empty" },
 	{ IMAP "identity { session_ttl = 59s }",
@@ -338,8 +340,28 @@ static const struct conf_text_row fine[] = {
 	{ IMAP "auth { mechanisms = {plain, cram-md5} }\n"
 	       "sasl \"a\" { listen = \"unix:/s\"\n"
 	       "pass_through = {CRAM-MD5, XOAUTH2} }",
-	    "3: warning: sasl.pass_through: XOAUTH2 is not in auth.mechanisms: a "
-	    "login with it does not count (534)" },
+	    "3: warning: sasl.pass_through: XOAUTH2 is not in auth.mechanisms, "
+	    "so it is not offered" },
+	{ IMAP "auth { mechanisms = {xoauth2} }\n"
+	       "sasl \"a\" { listen = \"unix:/s\" }",
+	    "2: warning: sasl: nothing is offered: auth.mechanisms has none of "
+	    "PLAIN, LOGIN and pass_through" },
+	{ IMAP "auth { mechanisms = {xoauth2} }\n"
+	       "sasl \"a\" { listen = \"unix:/s\" protocol = saslauthd }",
+	    NULL },
+	{ IMAP "\nimap \"b\" { url = \"imaps://g\"\ndomains = b.org }",
+	    "3: warning: imap.domains: imap \"a\" comes before and has \"*\": "
+	    "this section is never asked" },
+	{ INTERNAL
+	    "imap \"a\" { url = \"imaps://h\" domains = {a.org, b.org} }\n"
+	    "imap \"b\" { url = \"imaps://g\" domains = {c.org, B.org} }\n"
+	    "imap \"c\" { url = \"imaps://f\" }",
+	    "2: warning: imap.domains: \"b.org\" is also in imap \"a\", which "
+	    "comes before: this section is never asked about it" },
+	{ IMAP "limits \"a\" { action = contain }",
+	    "1: warning: limits: \"a\" has no counter and limits nothing; "
+	    "limits \"none\" { } says so on purpose" },
+	{ IMAP UNLIMITED, NULL },
 	{ IMAP "sasl \"a\" { listen = \"unix:/s\"\nplaintext_internal = true }",
 	    "2: warning: sasl.plaintext_internal: internal clients may send "
 	    "passwords over the network in clear text" },
@@ -434,7 +456,7 @@ what_is_set_arrives_whole(void **state)
 	static const char text[] = INTERNAL
 	    "socket_mode = 0640 socket_group = \"mail\"\n"
 	    "imap \"a\" { url = \"imaps://h\" verify = {proxy, session}\n"
-	    "  forward_client = true proxy_password_file = \"/s\" }\n"
+	    "  domains = a.org forward_client = true proxy_password_file = \"/s\" }\n"
 	    "imap \"b\" { url = \"imaps://h\" verify = session\n"
 	    "  proxy_password_file = \"/s\" }\n"
 	    "sasl \"x\" { listen = \"inet:4190@127.0.0.1\"\n"
