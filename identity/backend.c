@@ -87,8 +87,8 @@ backend_init(struct backend *b, struct identity_engine *engine,
 	bool ok = true;
 
 	TAILQ_INIT(&b->queue);
-	TAILQ_INIT(&b->passwords);
-	TAILQ_INIT(&b->relays);
+	turns_init(&b->passwords);
+	turns_init(&b->relays);
 	TAILQ_INIT(&b->active);
 	b->engine = engine;
 	if (check_options(o, e) != 0 || copy_lists(b, o, e) != 0)
@@ -133,6 +133,8 @@ backend_clear(struct backend *b)
 		free(b->domains[i]);
 	if (b->proxy_password != NULL)
 		OPENSSL_cleanse(b->proxy_password, strlen(b->proxy_password));
+	turns_clear(&b->passwords);
+	turns_clear(&b->relays);
 	free(b->endpoints);
 	free(b->domains);
 	free(b->name);
@@ -182,6 +184,9 @@ leave(struct check *check, const struct result *r)
 		b->active_passwords--;
 	if (check->kind == CHECK_RELAY)
 		b->active_relays--;
+	pthread_mutex_lock(&b->engine->lock);
+	queue_end(check);
+	pthread_mutex_unlock(&b->engine->lock);
 	outcome_take(check, r);
 }
 
@@ -196,7 +201,7 @@ backend_abandon(struct check *check, const struct result *r)
 		return;
 	}
 	pthread_mutex_lock(&b->engine->lock);
-	TAILQ_REMOVE(&b->relays, check, link);
+	queue_leave(check);
 	pthread_mutex_unlock(&b->engine->lock);
 	outcome_take(check, r);
 }

@@ -22,6 +22,7 @@
 #include "identity/remember.h"
 #include "identity/secret.h"
 #include "identity/transport.h"
+#include "identity/turns.h"
 #include "policy/login.h"
 
 struct event;
@@ -48,7 +49,8 @@ STAILQ_HEAD(relay_list, identity_relay);
  * queue or the running exchange holds one reference, every waiting thread
  * another. */
 struct check {
-	TAILQ_ENTRY(check) link; /* in a queue (locked) or among the active */
+	TAILQ_ENTRY(check) link; /* in the queue (locked) or among the active */
+	struct turn turn;        /* locked; of a login */
 	UT_hash_handle hh;       /* in flight, by login or tag (locked) */
 	struct backend *backend;
 	enum check_kind kind;
@@ -147,8 +149,8 @@ struct backend {
 	/* under the engine's lock */
 	struct check_list queue; /* about accounts, and offers */
 	size_t queued;
-	struct check_list passwords; /* in the order of their deadlines */
-	struct check_list relays;    /* ... too */
+	struct turns passwords;
+	struct turns relays;
 	/* What is wrong with our credential must not stop passwords, nor what
 	 * strangers do with passwords stop questions about accounts. */
 	struct breaker breaker;
@@ -263,8 +265,11 @@ void backend_account(const struct backend *b, const struct login *login,
 void backend_abandon(struct check *check, const struct result *result);
 
 /* queue.c; locked */
-/* The check's place in its queue. */
-void queue_put(struct check *check);
+/* The check's place in its queue. -1: no memory; of logins only. */
+int queue_put(struct check *check);
+/* A login that waits, or whose turn it was, does so no longer. */
+void queue_leave(struct check *check);
+void queue_end(struct check *check);
 /* Whose turn it is, if a connection is free; it is in no queue any more. */
 struct check *queue_take(struct backend *b);
 /* Answers all questions about accounts with "unknown". */

@@ -333,7 +333,7 @@ enqueue(struct identity_engine *engine, struct backend *b, const char *login)
 		check_release(check);
 		return NULL;
 	}
-	queue_put(check);
+	(void)queue_put(check);
 	engine_wake(engine);
 	return check;
 }

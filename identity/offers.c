@@ -44,7 +44,7 @@ time_has_come(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	pthread_mutex_lock(&b->engine->lock);
-	queue_put(check);
+	(void)queue_put(check);
 	pthread_mutex_unlock(&b->engine->lock);
 	backend_run(b);
 }

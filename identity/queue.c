@@ -10,27 +10,52 @@
  * would tell nothing, but of the server. */
 #define LOGIN_LEAST_MS 500
 
-void
-queue_put(struct check *check)
+static struct turns *
+turns_of(const struct check *check)
 {
 	struct backend *b = check->backend;
 
 	switch (check->kind) {
 	case CHECK_PASSWORD:
-		TAILQ_INSERT_TAIL(&b->passwords, check, link);
-		return;
+		return &b->passwords;
 	case CHECK_RELAY:
-		TAILQ_INSERT_TAIL(&b->relays, check, link);
-		return;
+		return &b->relays;
 	case CHECK_ACCOUNT:
 	case CHECK_OFFERS:
 		break;
 	}
+	return NULL;
+}
+
+int
+queue_put(struct check *check)
+{
+	struct backend *b = check->backend;
+	struct turns *turns = turns_of(check);
+
+	if (turns != NULL)
+		return turns_join(turns, check);
 	if (check->kind == CHECK_OFFERS || check->probe)
 		TAILQ_INSERT_HEAD(&b->queue, check, link);
 	else
 		TAILQ_INSERT_TAIL(&b->queue, check, link);
 	b->queued++;
+	return 0;
+}
+
+void
+queue_leave(struct check *check)
+{
+	turns_leave(turns_of(check), check);
+}
+
+void
+queue_end(struct check *check)
+{
+	struct turns *turns = turns_of(check);
+
+	if (turns != NULL)
+		turns_end(turns, check);
 }
 
 /* May it run, or does it wait for the self-test? */
@@ -41,17 +66,16 @@ is_due(const struct backend *b, const struct check *check)
 	    b->mailbox == MAILBOX_ON || b->mailbox == MAILBOX_OFF;
 }
 
-/* The first of those who wait with a login, now that its turn has come. */
+/* One of those who wait with a login, now that its turn has come. So many
+ * connections may be used for them, and are used. */
 static struct check *
-take_login(const struct backend *b, struct check_list *list)
+take_login(struct backend *b, struct turns *turns, size_t all, size_t used)
 {
-	struct check *check = TAILQ_FIRST(list);
 	uint64_t deadline_ms = engine_now_ms() + b->timeout_ms;
+	size_t left = all > used ? all - used : 0;
+	struct check *check = turns_take(turns, left, all);
 
-	if (check == NULL)
-		return NULL;
-	TAILQ_REMOVE(list, check, link);
-	if (check->deadline_ms > deadline_ms)
+	if (check != NULL && check->deadline_ms > deadline_ms)
 		check->deadline_ms = deadline_ms;
 	return check;
 }
@@ -67,10 +91,9 @@ take_relay(struct backend *b)
 {
 	size_t ceiling = b->max_connections > 1 ? b->max_connections / 2 : 1;
 
-	if (b->active_relays >= ceiling ||
-	    (b->max_connections > 1 && b->active_count >= b->max_connections))
+	if (b->max_connections > 1 && b->active_count >= b->max_connections)
 		return NULL;
-	return take_login(b, &b->relays);
+	return take_login(b, &b->relays, ceiling, b->active_relays);
 }
 
 /* So many connections are there for all but relays. */
@@ -91,9 +114,7 @@ take_password(struct backend *b)
 
 	if (b->proxy && ceiling > 1)
 		ceiling--;
-	if (b->active_passwords >= ceiling)
-		return NULL;
-	return take_login(b, &b->passwords);
+	return take_login(b, &b->passwords, ceiling, b->active_passwords);
 }
 
 /* Those about accounts first. */
@@ -144,12 +165,12 @@ queue_give_up(struct backend *b)
 }
 
 static void
-give_up_list(struct backend *b, struct check_list *list)
+give_up_turns(struct backend *b, struct turns *turns)
 {
 	struct check *check;
 
-	while ((check = TAILQ_FIRST(list)) != NULL) {
-		TAILQ_REMOVE(list, check, link);
+	while ((check = TAILQ_FIRST(&turns->waiting)) != NULL) {
+		turns_leave(turns, check);
 		breaker_neither(&b->password_breaker);
 		check_answer(check, IDENTITY_UNKNOWN);
 	}
@@ -158,8 +179,8 @@ give_up_list(struct backend *b, struct check_list *list)
 void
 queue_give_up_logins(struct backend *b)
 {
-	give_up_list(b, &b->passwords);
-	give_up_list(b, &b->relays);
+	give_up_turns(b, &b->passwords);
+	give_up_turns(b, &b->relays);
 }
 
 void
@@ -177,15 +198,15 @@ queue_clear(struct backend *b)
 }
 
 static bool
-drop_late_of(struct backend *b, struct check_list *list)
+drop_late_of(struct backend *b, struct turns *turns)
 {
 	uint64_t limit_ms = engine_now_ms() + LOGIN_LEAST_MS;
 	struct check *check;
 	bool late = false;
 
-	while ((check = TAILQ_FIRST(list)) != NULL &&
+	while ((check = TAILQ_FIRST(&turns->waiting)) != NULL &&
 	    check->deadline_ms <= limit_ms) {
-		TAILQ_REMOVE(list, check, link);
+		turns_leave(turns, check);
 		breaker_neither(&b->password_breaker);
 		check_answer(check, IDENTITY_UNKNOWN);
 		late = true;
@@ -204,8 +225,10 @@ queue_drop_late(struct backend *b)
 uint64_t
 queue_late_in_ms(const struct backend *b)
 {
-	const struct check *const first[] = { TAILQ_FIRST(&b->passwords),
-		TAILQ_FIRST(&b->relays) };
+	const struct check *const first[] = {
+		TAILQ_FIRST(&b->passwords.waiting),
+		TAILQ_FIRST(&b->relays.waiting),
+	};
 	uint64_t limit_ms = engine_now_ms() + LOGIN_LEAST_MS;
 	uint64_t deadline_ms = UINT64_MAX;
 

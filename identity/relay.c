@@ -152,18 +152,22 @@ enqueue(struct identity_relay *relay, const struct login *login,
 
 	if (check == NULL)
 		return false;
-	if (!breaker_admits(&b->password_breaker, now)) {
+	if (client != NULL)
+		check->client = *client;
+	if (queue_put(check) != 0) {
 		check_release(check);
 		return false;
 	}
-	if (client != NULL)
-		check->client = *client;
+	if (!breaker_admits(&b->password_breaker, now)) {
+		queue_leave(check);
+		check_release(check);
+		return false;
+	}
 	check->deadline_ms = now + OWED_MS;
 	check->relay = relay;
 	relay->check = check;
 	relay->since_ms = now;
 	relay->owed_ms = OWED_MS;
-	queue_put(check);
 	engine_wake(relay->engine);
 	return true;
 }
@@ -386,7 +390,7 @@ relay_make_room(struct backend *b)
 	bool crowded;
 
 	pthread_mutex_lock(&b->engine->lock);
-	crowded = !TAILQ_EMPTY(&b->relays);
+	crowded = !TAILQ_EMPTY(&b->relays.waiting);
 	pthread_mutex_unlock(&b->engine->lock);
 	if (!crowded)
 		return;

@@ -153,7 +153,7 @@ ask(struct backend *b, enum selftest_step step, bool mailbox)
 	check->probe = true;
 	check->mailbox = mailbox;
 	pthread_mutex_lock(&b->engine->lock);
-	queue_put(check);
+	(void)queue_put(check);
 	pthread_mutex_unlock(&b->engine->lock);
 	backend_run(b);
 }

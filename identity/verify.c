@@ -113,13 +113,16 @@ find_or_enqueue(struct backend *b, const struct identity_password *q,
 	HASH_ADD(hh, engine->verifying, tag, SECRET_TAG_LEN, check);
 	if (check->hh.tbl == NULL)
 		goto fail;
+	if (queue_put(check) != 0)
+		goto fail_known;
 	if (!breaker_admits(&b->password_breaker, now)) {
-		HASH_DELETE(hh, engine->verifying, check);
-		goto fail;
+		queue_leave(check);
+		goto fail_known;
 	}
-	queue_put(check);
 	engine_wake(engine);
 	return check;
+fail_known:
+	HASH_DELETE(hh, engine->verifying, check);
 fail:
 	check_release(check);
 	return NULL;

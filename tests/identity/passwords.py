@@ -12,8 +12,8 @@ import sys
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import (ALICE, OWN, SOON, Cases, equal, run,
-                     secrets_heard)  # noqa: E402
+from harness import (ALICE, OWN, SOON, Cases, equal, run, secrets_heard,
+                     until)  # noqa: E402
 from fake_imap import (Script, accounts, close, drip, endless, hang,
                        then_close, then_hang)  # noqa: E402
 
@@ -327,6 +327,37 @@ class Passwords(Cases):
         equal(ask.next(), 'left 5000', 'under way')
         equal(ask.verdict(), 'verified', ALICE)
         ask.end()
+
+    def one_client_leaves_connections_to_others(self):
+        """A server delays whoever guesses; not everybody must wait for that."""
+        def own(conn):
+            if conn.log['authcid'] == 'alice':
+                conn.say(YES)
+            else:
+                hang(conn)
+        server = self._own(own=own)
+        for guesser, bystander in (('192.0.2.1', '192.0.2.2'),
+                                   ('2001:db8::1', '2001:db8:0:1::1'),
+                                   ('192.0.2.1', '')):
+            server.logs.clear()
+            ask = self._session(server, '--connections', '8')
+            ask.tell(f'leave 60 example.test guess {guesser}')
+            equal(ask.next(), 'left 60', 'under way')
+            equal(ask.password(address=bystander), 'verified', bystander)
+            ask.end()
+            hung = sum(log['hung'] for log in server.logs)
+            assert hung <= 6, f'{hung} of 8 connections'
+
+    def a_client_alone_has_most_of_the_connections(self):
+        for address, want in ('192.0.2.1', 6), ('', 8):
+            server = self._own(own=hang)
+            ask = self._session(server, '--connections', '8')
+            ask.tell(f'leave 60 example.test guess {address}')
+            equal(ask.next(), 'left 60', 'under way')
+            until(lambda: sum(log['hung'] for log in server.logs) == want,
+                  f'{want} connections')
+            ask.end_counting()
+            self._done()
 
     def a_broken_proxy_does_not_stop_passwords(self):
         server = self._own(accounts=accounts())

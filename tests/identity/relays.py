@@ -407,6 +407,21 @@ class Relays(Cases):
             equal(extra.verdict()[0], 'unknown', 'extra')
             ask.end()
 
+    def one_client_leaves_relays_to_others(self):
+        """Whoever comes later from elsewhere is not the last to be asked."""
+        server = self._server()
+        ask = self._ask([server], '--connections', '8')
+        for number in range(20):
+            address = '192.0.2.2' if number == 19 else '192.0.2.1'
+            ask.tell(f'relay {number} {SCRAM} {ALICE} '
+                     f'{FIRST[SCRAM](b"alice")} {address}')
+        said = []
+        while said[-1:] != [['challenge', '19']]:
+            said.append(ask.next().split()[:2])
+        heard = [words[1] for words in said if words[0] == 'challenge']
+        assert len(heard) < 10, heard
+        ask.process.stdin.close()
+
     def whoever_sits_on_a_challenge_makes_room(self):
         server = self._server()
         ask = self._ask([server], '--connections', '2')

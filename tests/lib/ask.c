@@ -17,7 +17,7 @@
  *   pwload N COUNT DOMAIN PASSWORD [ADDRESS]
  *                        N at a time for u0@DOMAIN ... ; rate PER_SECOND,
  *                        verdicts, the slowest MS
- *   leave N DOMAIN PASSWORD
+ *   leave N DOMAIN PASSWORD [ADDRESS]
  *                        asks like that and does not wait: left N
  *   relay ID MECHANISM LOGIN INITIAL [ADDRESS]
  *                        begins an exchange ("-": none) and does not wait:
@@ -296,7 +296,8 @@ run_pwload(unsigned int n, struct pwload *load)
 static struct pwload left_alone;
 
 static void
-leave_alone(unsigned int n, const char *domain, const char *password)
+leave_alone(unsigned int n, const char *domain, const char *password,
+    const char *address)
 {
 	left_alone = (struct pwload){
 		.count = n,
@@ -304,6 +305,7 @@ leave_alone(unsigned int n, const char *domain, const char *password)
 		.domain = domain,
 		.password = password,
 	};
+	(void)netaddr_parse(address, &left_alone.client);
 	(void)pthread_mutex_lock(&lock);
 	while (left_alone.next < n)
 		verify_next(&left_alone);
@@ -445,9 +447,9 @@ obey_about_passwords(const char *line)
 
 		(void)netaddr_parse(address, &load.client);
 		run_pwload(a, &load);
-	} else if (sscanf(line, "leave %u %255s %1025s", &a, text, password) ==
-	    3) {
-		leave_alone(a, text, password);
+	} else if (sscanf(line, "leave %u %255s %1025s %63s", &a, text,
+		       password, address) >= 3) {
+		leave_alone(a, text, password, address);
 	} else if (sscanf(line, "offers %63s", address) == 1) {
 		printf("offers %s %s\n", address,
 		    identity_offers(engine, sasl_find(address)) ? "yes" : "no");
