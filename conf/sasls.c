@@ -180,6 +180,30 @@ check_plaintext(struct loader *l, const struct block *b,
 		  "nothing of the client");
 }
 
+/* An IMAP server that slows down who mistypes is to be told who it was. */
+static void
+check_forwarding(struct loader *l, const struct block *b,
+    const struct conf_sasl *sasl)
+{
+	const struct conf *conf = l->conf;
+
+	if (sasl->protocol != SASL_PROTOCOL_SASLAUTHD)
+		return;
+	for (size_t i = 0; i < conf->imap_count; i++) {
+		const struct conf_imap *imap = &conf->imaps[i];
+
+		if (imap->forward_client && imap->name != NULL)
+			report_warning(&l->r,
+			    block_line(b, OPTION_SASL_PROTOCOL),
+			    "sasl.protocol",
+			    "saslauthd carries no client address: imap "
+			    "\"%.80s\" with its forward_client = true is told "
+			    "none, and takes this host for everybody who "
+			    "mistypes a password",
+			    imap->name);
+	}
+}
+
 static void
 load_sasl(struct loader *l, const struct block *b, struct conf_sasl *sasl)
 {
@@ -212,6 +236,7 @@ load_sasl(struct loader *l, const struct block *b, struct conf_sasl *sasl)
 	check_pass_through(l, b, sasl);
 	check_mechanisms(l, b, sasl);
 	check_plaintext(l, b, sasl);
+	check_forwarding(l, b, sasl);
 }
 
 void

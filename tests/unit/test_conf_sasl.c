@@ -369,6 +369,15 @@ static const struct conf_text_row fine[] = {
 	       "plaintext_internal = true }",
 	    "2: warning: sasl.plaintext_internal: it has no effect with "
 	    "protocol saslauthd, which tells nothing of the client" },
+	{ INTERNAL "imap \"a\" { url = \"imaps://h\" forward_client = true }\n"
+		   "sasl \"a\" { listen = \"unix:/s\"\n"
+		   "protocol = saslauthd }",
+	    "3: warning: sasl.protocol: saslauthd carries no client address: "
+	    "imap \"a\" with its forward_client = true is told none, and takes "
+	    "this host for everybody who mistypes a password" },
+	{ INTERNAL "imap \"a\" { url = \"imaps://h\" forward_client = true }\n"
+		   "sasl \"a\" { listen = \"unix:/s\" }",
+	    NULL },
 	{ IMAP "sasl \"a\" { listen = \"unix:/s\"\nsocket_mode = 0666 }",
 	    "2: warning: sasl.socket_mode: 0666 lets everybody on this host "
 	    "try passwords, and say for any client" },
@@ -471,10 +480,10 @@ what_is_set_arrives_whole(void **state)
 	struct conf *c = conf_text_load(text, &report);
 
 	(void)state;
-	if (c == NULL || report.count != 0)
+	if (c == NULL || report.count != 1)
 		conf_text_print(&report);
 	assert_non_null(c);
-	assert_int_equal(report.count, 0);
+	assert_int_equal(report.count, 1); /* of forward_client and saslauthd */
 	assert_int_equal(c->imaps[0].verify[0], VERIFY_PROXY);
 	assert_int_equal(c->imaps[0].verify[1], VERIFY_SESSION);
 	assert_true(c->imaps[0].forward_client);
