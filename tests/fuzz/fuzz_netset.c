@@ -6,26 +6,11 @@
  */
 #include "policy/netset.h"
 
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "tests/fuzz/fuzz.h"
 #include "tests/lib/naive.h"
 
 #define LINES_MAX 200
 #define TEXT_MAX  200
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-demand(int truth, const char *what)
-{
-	if (truth)
-		return;
-	(void)fprintf(stderr, "fuzz_netset: %s\n", what);
-	abort();
-}
 
 /* Splits at newlines; NULs end a line early, as they do in any C text. */
 static size_t
@@ -55,18 +40,16 @@ check_net(const struct net *net)
 	char text[NET_TEXT_MAX];
 	struct net same;
 
-	demand(again != NULL, "no memory");
-	demand(net->prefix >= 1 && net->prefix <= naive_width(&net->addr),
-	    "prefix out of range");
+	REQUIRE(again != NULL);
+	REQUIRE(net->prefix >= 1 && net->prefix <= naive_width(&net->addr));
 	for (unsigned int i = net->prefix; i < naive_width(&net->addr); i++)
-		demand(!naive_bit(&net->addr, i), "host bits");
+		REQUIRE(!naive_bit(&net->addr, i));
 	net_format(net, text);
-	demand(netset_add(again, text, &e) == 0, "own text refused");
-	demand(netset_seal(again, &e) == 0, "own text not sealed");
+	REQUIRE(netset_add(again, text, &e) == 0);
+	REQUIRE(netset_seal(again, &e) == 0);
 	same = netset_get(again, 0);
-	demand(same.prefix == net->prefix && same.excluded == net->excluded &&
-		memcmp(&same.addr, &net->addr, sizeof(same.addr)) == 0,
-	    "own text means another network");
+	REQUIRE(same.prefix == net->prefix && same.excluded == net->excluded &&
+	    memcmp(&same.addr, &net->addr, sizeof(same.addr)) == 0);
 	netset_free(&again);
 }
 
@@ -79,13 +62,12 @@ check_address(const struct netset *set, const struct net *nets, size_t count,
 	int got = netset_contains(set, addr, &best);
 
 	if (want == count) {
-		demand(!got && best.addr.family == NETADDR_NONE, "not listed");
+		REQUIRE(!got && best.addr.family == NETADDR_NONE);
 		return;
 	}
-	demand(got == !nets[want].excluded, "listed or not");
-	demand(best.prefix == nets[want].prefix &&
-		memcmp(&best.addr, &nets[want].addr, sizeof(best.addr)) == 0,
-	    "not the longest prefix");
+	REQUIRE(got == !nets[want].excluded);
+	REQUIRE(best.prefix == nets[want].prefix &&
+	    memcmp(&best.addr, &nets[want].addr, sizeof(best.addr)) == 0);
 }
 
 static void
@@ -128,19 +110,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct netaddr loopback;
 	struct err e;
 
-	demand(set != NULL, "no memory");
+	REQUIRE(set != NULL);
 	for (size_t i = 0; i < count; i++) {
 		e.text[0] = '\0';
 		if (netset_add(set, lines[i], &e) != 0)
-			demand(e.text[0] != '\0', "refused without a word");
+			REQUIRE(e.text[0] != '\0');
 	}
 	e.text[0] = '\0';
 	if (netset_seal(set, &e) == 0) {
 		check_answers(set, lines, count);
 	} else {
-		demand(e.text[0] != '\0', "not sealed without a word");
-		demand(netaddr_parse("127.0.0.1", &loopback) == 0, "loopback");
-		demand(!netset_contains(set, &loopback, NULL), "not sealed");
+		REQUIRE(e.text[0] != '\0');
+		REQUIRE(netaddr_parse("127.0.0.1", &loopback) == 0);
+		REQUIRE(!netset_contains(set, &loopback, NULL));
 	}
 	netset_free(&set);
 	return 0;
