@@ -109,54 +109,10 @@ warn_of_net(struct loader *l, const struct known *known, const struct net *net,
 	}
 }
 
-/* Is this how a network is most often written? */
-static bool
-is_spelled(const char *text, const char *spelling)
-{
-	size_t len = strlen(text);
-
-	return strncmp(text, spelling, len) == 0 &&
-	    (spelling[len] == '\0' || spelling[len] == '/');
-}
-
-/* The line of the last item that is this network, or 0; in its usual spelling
- * (any: NULL), because parsing a long list once more takes its time. */
-static unsigned int
-find_line(struct items items, const struct net *net, const char *spelling)
-{
-	struct net given;
-	struct err e;
-
-	for (size_t i = items.count; i > 0; i--) {
-		const struct item *item = &items.first[i - 1];
-
-		if (spelling != NULL && !is_spelled(item->text, spelling))
-			continue;
-		if (net_parse(item->text, &given, &e) == 0 &&
-		    net_covers(&given, net) && net_covers(net, &given))
-			return item->line;
-	}
-	return 0;
-}
-
-/* The line that made a network internal. */
-static unsigned int
-line_of(const struct block *root, const struct net *net)
-{
-	struct items items = block_items(root, OPTION_INTERNAL);
-	char text[NET_TEXT_MAX];
-	unsigned int line;
-
-	net_format(net, text);
-	line = find_line(items, net, text);
-	if (line == 0)
-		line = find_line(items, net, NULL);
-	return line != 0 ? line : block_line(root, OPTION_INTERNAL);
-}
-
 static void
-warn_of_host(struct loader *l, const struct block *root)
+warn_of_host(struct loader *l)
 {
+	const struct netset *internal = l->conf->policy.internal;
 	struct hostnet *hosts = NULL;
 	size_t count = 0;
 
@@ -170,12 +126,12 @@ warn_of_host(struct loader *l, const struct block *root)
 		char address[NETADDR_TEXT_MAX], text[NET_TEXT_MAX];
 		struct net best;
 
-		if (!netset_contains(l->conf->policy.internal, &hosts[i].addr,
-			&best))
+		if (!netset_contains(internal, &hosts[i].addr, &best) ||
+		    !netset_find(internal, &best))
 			continue;
 		netaddr_format(&hosts[i].addr, address);
 		net_format(&best, text);
-		report_warning(&l->r, line_of(root, &best), label,
+		report_warning(&l->r, best.mark, label,
 		    "%s contains %s, %s %s of this host; if it speaks for "
 		    "others, exclude it with \"!%s\"",
 		    text, address,
@@ -192,13 +148,22 @@ take_network(struct loader *l, void *arg, unsigned int line, const char *text)
 	struct known *known = arg;
 	struct net net;
 	struct err e = { "" };
+	int rc = net_parse(text, &net, &e);
 
-	if (net_parse(text, &net, &e) < 0 ||
-	    netset_add_net(l->conf->policy.internal, &net, &e) < 0) {
+	net.mark = line;
+	if (rc == 0)
+		rc = netset_add_net(l->conf->policy.internal, &net, &e);
+	if (rc < 0) {
 		report_error(&l->r, line, label, "%s", e.text);
 		return;
 	}
 	warn_of_net(l, known, &net, line, text);
+}
+
+static bool
+same_net(const struct net *a, const struct net *b)
+{
+	return net_covers(a, b) && net_covers(b, a);
 }
 
 /* The line of the last network that an error of the whole set names, or of the
@@ -206,18 +171,24 @@ take_network(struct loader *l, void *arg, unsigned int line, const char *text)
 static unsigned int
 line_of_error(const struct block *root, const char *message)
 {
+	struct items items = block_items(root, OPTION_INTERNAL);
 	size_t len = strcspn(message, " ");
 	char text[NET_TEXT_MAX] = "";
-	unsigned int line = 0;
-	struct net net;
+	struct net named, net;
 	struct err e;
 
 	if (len < sizeof(text))
 		memcpy(text, message, len);
-	if (net_parse(text, &net, &e) == 0)
-		line =
-		    find_line(block_items(root, OPTION_INTERNAL), &net, NULL);
-	return line != 0 ? line : block_line(root, OPTION_INTERNAL);
+	if (net_parse(text, &named, &e) < 0)
+		return block_line(root, OPTION_INTERNAL);
+	for (size_t i = items.count; i > 0; i--) {
+		const struct item *item = &items.first[i - 1];
+
+		if (net_parse(item->text, &net, &e) == 0 &&
+		    same_net(&net, &named))
+			return item->line;
+	}
+	return block_line(root, OPTION_INTERNAL);
 }
 
 void
@@ -247,5 +218,5 @@ load_internal(struct loader *l, const struct block *root)
 		report_warning(&l->r, block_line(root, OPTION_INTERNAL), label,
 		    "it is empty: no client is internal, and everybody has to "
 		    "log in");
-	warn_of_host(l, root);
+	warn_of_host(l);
 }

@@ -374,6 +374,21 @@ netset_contains(const struct netset *set, const struct netaddr *addr,
 	return listed;
 }
 
+bool
+netset_find(const struct netset *set, struct net *net)
+{
+	const struct family *family =
+	    net->addr.family == NETADDR_INET ? &set->inet : &set->inet6;
+	const struct net *found = NULL;
+
+	if (set->sealed && family->count > 0)
+		found = bsearch(net, family->nets, family->count, sizeof(*net),
+		    compare_nets);
+	if (found != NULL)
+		*net = *found;
+	return found != NULL;
+}
+
 size_t
 netset_count(const struct netset *set)
 {

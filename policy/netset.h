@@ -14,6 +14,9 @@ struct net {
 	struct netaddr addr;
 	unsigned int prefix;
 	bool excluded; /* written with a leading '!' */
+	/* of whoever adds it, to know it again; of two that are one network,
+	 * that of one of them */
+	unsigned int mark;
 };
 
 #define NET_TEXT_MAX (NETADDR_TEXT_MAX + 6)
@@ -61,6 +64,10 @@ int netset_seal(struct netset *set, struct err *e);
  */
 bool netset_contains(const struct netset *set, const struct netaddr *addr,
     struct net *best_r);
+
+/* Completes a network that is in a sealed set, by its address and prefix:
+ * excluded and mark. False, and nothing is changed, when it is not. */
+bool netset_find(const struct netset *set, struct net *net);
 
 /* The networks of a sealed set in ascending order (IPv4 first), for warnings
  * and proofs. */

@@ -774,6 +774,52 @@ hundred_thousand_networks_agree_with_the_naive_matcher(void **state)
 	free(nets);
 }
 
+/* A network is known again by its address and prefix, and by both. */
+static void
+a_network_is_found_with_its_mark(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned int mark; /* 0: it is not there */
+	} rows[] = {
+		{ "10.0.0.0/8", 1 },
+		{ "!10.0.0.0/16", 2 },
+		{ "fd00::/8", 3 },
+		{ "fd00::1", 4 },
+		{ "10.0.0.0/9", 0 },
+		{ "11.0.0.0/8", 0 },
+		{ "fd00::2", 0 },
+	};
+	struct netset *set = netset_new();
+	struct err e;
+
+	(void)state;
+	assert_non_null(set);
+	for (size_t i = ARRAY_LEN(rows); i > 0; i--) {
+		struct net net;
+
+		assert_int_equal(net_parse(rows[i - 1].text, &net, &e), 0);
+		net.mark = rows[i - 1].mark;
+		if (net.mark > 0)
+			assert_int_equal(netset_add_net(set, &net, &e), 0);
+		assert_false(netset_find(set, &net));
+	}
+	assert_int_equal(netset_seal(set, &e), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct net net;
+		bool found;
+
+		assert_int_equal(net_parse(rows[i].text, &net, &e), 0);
+		net.excluded = false;
+		found = netset_find(set, &net);
+		if (found != (rows[i].mark > 0) || net.mark != rows[i].mark ||
+		    net.excluded != (found && rows[i].text[0] == '!'))
+			fail_msg("%s: got mark %u, want %u", rows[i].text,
+			    net.mark, rows[i].mark);
+	}
+	netset_free(&set);
+}
+
 int
 main(void)
 {
@@ -786,6 +832,7 @@ main(void)
 		cmocka_unit_test(ipv6_network_never_covers_ipv4),
 		cmocka_unit_test(set_without_seal_or_network_contains_nobody),
 		cmocka_unit_test(sealed_networks_are_in_order_and_once),
+		cmocka_unit_test(a_network_is_found_with_its_mark),
 		cmocka_unit_test(random_sets_agree_with_the_naive_matcher),
 		cmocka_unit_test(prefix_bits_count_and_host_bits_do_not),
 		cmocka_unit_test(nesting_is_as_deep_as_prefixes_are),
