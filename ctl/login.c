@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -22,6 +23,9 @@
 #include "policy/netaddr.h"
 #include "policy/reason.h"
 #include "policy/sasl.h"
+
+/* LeakSanitizer's, in builds that have it; else its address is NULL. */
+void __lsan_do_leak_check(void) __attribute__((weak));
 
 /* The engine ends an attempt itself long before. */
 #define PATIENCE_S (IDENTITY_ATTEMPT_MS / 1000 + 4)
@@ -434,10 +438,21 @@ parse_arguments(int argc, char **argv, struct trial *t)
 	return 0;
 }
 
+/* As the daemon: the limit does not bind a program that core_pattern names. */
+static void
+forbid_core(void)
+{
+	const struct rlimit none = { .rlim_cur = 0, .rlim_max = 0 };
+
+	if (__lsan_do_leak_check != NULL)
+		return;
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	(void)setrlimit(RLIMIT_CORE, &none);
+}
+
 int
 ctl_login(const char *file, int argc, char **argv)
 {
-	const struct rlimit none = { .rlim_cur = 0, .rlim_max = 0 };
 	struct trial t = { .outcome = { .lock = PTHREAD_MUTEX_INITIALIZER,
 			       .changed = PTHREAD_COND_INITIALIZER } };
 	struct conf *conf;
@@ -448,7 +463,7 @@ ctl_login(const char *file, int argc, char **argv)
 	conf = ctl_load(file, NULL);
 	if (conf == NULL)
 		return CTL_CONFIG;
-	(void)setrlimit(RLIMIT_CORE, &none);
+	forbid_core();
 	/* in step with what the engine says on standard error */
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	t.conf = conf;
