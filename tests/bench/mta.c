@@ -202,7 +202,9 @@ put_step(struct mta *m)
 	case STEP_NEGOTIATE:
 		put_u32(m, 6);
 		put_u32(m, m->client->plain_offer ? 0xff : 0x1ff);
-		put_u32(m, SMFI_CURR_PROT);
+		put_u32(m,
+		    m->client->plain_offer ? SMFI_CURR_PROT & ~SMFIP_NR_HELO
+					   : SMFI_CURR_PROT);
 		break;
 	case STEP_CONNECT:
 		put_connect(m);

@@ -28,7 +28,7 @@ struct mta_client {
 	bool login; /* STARTTLS, then AUTH */
 	const char *login_name;
 	unsigned int recipients;
-	bool plain_offer; /* no macro lists: the filter takes the defaults */
+	bool plain_offer; /* an old MTA: default macros, answers to HELO */
 };
 
 #define MTA_OUT 4096
