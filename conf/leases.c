@@ -118,7 +118,8 @@ load_http_listen(struct loader *l, const struct block *b,
 	if (http->listen == NULL)
 		report_no_memory(&l->r);
 	else
-		load_refuse_shared(l, line, OPTION_HTTP_LISTEN, http->listen);
+		load_refuse_shared(l, line, OPTION_HTTP_LISTEN, text,
+		    http->listen);
 	free(text);
 }
 

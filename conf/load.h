@@ -102,9 +102,10 @@ void load_socket(struct loader *l, const struct block *b,
 void load_access(struct loader *l, const struct block *b,
     const struct socket_options *options, const char *listen,
     unsigned int *mode_r, char **group_r);
-/* An error if a section that was read before has this socket. */
+/* An error if a section that was read before has this socket; given is how it
+ * stands in the file. */
 void load_refuse_shared(struct loader *l, unsigned int line, enum option option,
-    const char *listen);
+    const char *given, const char *listen);
 
 /* Reads `leases` and `http`, after all other sockets (leases.c). */
 void load_leases(struct loader *l);

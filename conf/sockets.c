@@ -49,13 +49,13 @@ find_other(const struct conf *conf, const char *listen, char reason_r[128])
 
 void
 load_refuse_shared(struct loader *l, unsigned int line, enum option option,
-    const char *listen)
+    const char *given, const char *listen)
 {
 	char reason[128];
 
 	find_other(l->conf, listen, reason);
 	if (*reason != '\0')
-		load_refuse(l, line, option, listen, reason);
+		load_refuse(l, line, option, given, reason);
 }
 
 static void
@@ -72,7 +72,7 @@ load_listen(struct loader *l, const struct block *b, enum option option,
 	load_string(l, b, option, value_listen_local, &listen);
 	if (listen == NULL)
 		return;
-	load_refuse_shared(l, line, option, listen);
+	load_refuse_shared(l, line, option, listen, listen);
 	*listen_r = listen;
 }
 

@@ -90,7 +90,7 @@ static const struct conf_text_row mistakes[] = {
 	    "milter's own socket (listen)" LISTEN_ALLOWED },
 	{ ON "sasl \"x\" { listen = \"inet:8025@127.0.0.1\" } "
 	     "http { listen = \"127.0.0.1:8025\" secret_file = \"/s\" }",
-	    "1: error: http.listen: \"inet:8025@127.0.0.1\" is the socket of "
+	    "1: error: http.listen: \"127.0.0.1:8025\" is the socket of "
 	    "sasl \"x\" too" LISTEN_ALLOWED },
 	{ ON "delegation { listen = \"unix:/s\" } http { listen = \"unix:/s\" "
 	     "}",
