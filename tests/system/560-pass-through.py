@@ -11,12 +11,14 @@ import signal
 import socket
 import subprocess
 
+import delegation
+import mtas
 import peers
 import smtp
 from daemons import ALICE, BOB, DISABLED, GHOST
 from imaps import token
 from peers import FAR
-from world import CLIENTS, LAB, PASSWORD, ROOT, read, wait_for, write
+from world import CLIENTS, CONTRIB, LAB, PASSWORD, ROOT, read, wait_for, write
 
 CHALLENGES = ("CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
 BEARERS = ("OAUTHBEARER", "XOAUTH2")
@@ -39,6 +41,7 @@ def run(lab):
             mail(lab, peer)
             swaks(lab, peer)
             cyrus_client(lab, peer)
+        exim(lab)
         peer = everybody[0]
         given_up(lab, peer)
         imap_gone(lab, peer)
@@ -54,10 +57,13 @@ def run(lab):
 def begin(lab, **options):
     lab.postern.stop()
     options.setdefault("extra", OPTIONS)
-    # the second door offers the same as the first
+    # the other doors offer the same as the first
     lab.postern.configure(sasl=SASL, verify="session", **options)
     path = "/etc/postern/postern.conf"
-    write(path, read(path).replace('"inet:12345@127.0.0.1"', '"inet:12345@127.0.0.1"  ' + SASL))
+    text = read(path)
+    for door in ('"inet:12345@127.0.0.1"', '"unix:/run/postern/exim"'):
+        text = text.replace(door, door + "  " + SASL)
+    write(path, text)
     lab.postern.launch()
     wait_for("the offer", lambda: set(mech_lines()) >= set(CHALLENGES + BEARERS))
     lab.postfix.reload()  # an smtpd asks for the offer when it connects, once
@@ -246,6 +252,42 @@ def cyrus_client(lab, peer):
             codes = re.findall(r"(?m)^S: (235|454|535)", done.stdout)
             lab.tap.equal("%s: smtptest, %s, %s for %s" % (peer.name, mechanism, name, acting_for),
                           codes[-1:], [want], done.stdout)  # fmt: skip
+
+
+class Exim(mtas.Exim):
+    """With what contrib's file has in comments, and under contrib's policy."""
+
+    def __init__(self, like):
+        super().__init__(like.world, like.variant, like.port["submission"])
+
+    def spawn(self, *argv, **options):
+        text = read(self.dir + "/exim.conf")
+        offers = re.sub(r"(?m)^#(?=[A-Z0-9_]+:$|  \w+ = )", "", read(CONTRIB + "/exim/dovecot.conf"))
+        for old, new in ((".include %s/exim/dovecot.conf\n" % CONTRIB, offers),
+                         ("begin acl\n", "begin acl\n" + read(CONTRIB + "/exim/policy.conf")),
+                         ("acl_smtp_rcpt = acl_rcpt\n",
+                          "acl_smtp_mail = postern_mail\nacl_smtp_rcpt = postern_rcpt\n")):  # fmt: skip
+            text = text.replace(old, new)
+        write(self.dir + "/exim.conf", text)
+        super().spawn(*argv, **options)
+
+
+def exim(lab):
+    """Exim advertises what it was told to; a mechanism's name is written
+    otherwise there, and postern's policy must know it all the same."""
+    begin(lab, extra=OPTIONS + delegation.SECTION % "Debian-exim")
+    plain = lab.exims[0]
+    plain.stop()
+    mta = Exim(plain)
+    mta.start()
+    try:
+        peer = peers.Peer(mta.name, mta, mta.port["submission"], 435, milter=False)
+        offers(lab, peer)
+        verdicts(lab, peer)
+        mail(lab, peer)
+    finally:
+        mta.stop()
+        plain.start()
 
 
 def given_up(lab, peer):
