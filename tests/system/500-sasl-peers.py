@@ -100,18 +100,23 @@ def check_decision(lab, peer, client):
 
 
 def canonical(lab, everybody):
-    """However it is typed, it is one login; Dovecot's protocol can say so."""
+    """However it is typed, it is one login; Dovecot's protocol can say so, and
+    the MTA believes it."""
     for typed in ("bob", "bob@EXAMPLE.Test"):
         got = peers.each(everybody, lambda p: p.login(lab.world, typed).code)
         lab.tap.equal("%s is a login everywhere" % typed, got, dict.fromkeys(got, 235))
         for peer in everybody:
+            name = "typed.%s.%s" % (peer.name, typed.lower().replace("@", "."))
+            name += "@example.test"
+            sent = peer.deliver(lab.world, name, FAR, typed)
+            lab.tap.equal("%s: mail of %s" % (peer.name, typed), sent, (235, "data", 250))
             if peer.milter:
-                name = "typed.%s.%s" % (peer.name, typed.lower().replace("@", "."))
-                name += "@example.test"
-                peer.deliver(lab.world, name, FAR, typed)
                 row = lab.postern.decision(name, stage="rcpt")
                 lab.tap.equal("%s: %s is logged as" % (peer.name, typed),
                               (row.get("login"), row.get("verdict")), (BOB, "permit"))  # fmt: skip
+            if peer.address:
+                lab.tap.equal("%s: %s in the MTA's own log" % (peer.name, typed),
+                              peer.login_of(name), BOB)  # fmt: skip
 
 
 def clear_text(lab, everybody):

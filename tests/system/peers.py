@@ -3,6 +3,7 @@
 
 import base64
 import concurrent.futures
+import re
 import subprocess
 
 import smtp
@@ -60,6 +61,18 @@ class Peer:
         if self.mta.name == "sendmail":
             return recipient in self.mta.queued()
         return bool(self.mta.accepted(recipient))
+
+
+    def login_of(self, sender):
+        """Who sent mail of this sender, as the MTA's own log has it."""
+        log, sender = self.mta.log, re.escape(sender)
+        if self.mta.name == "postfix":
+            line = log.wait(r"\]: \w+: from=<%s>" % sender)[0]
+            queue = re.search(r"\]: (\w+): from=", line).group(1)
+            line = log.wait(r"\]: %s: client=" % queue)[0]
+            return re.search(r"sasl_username=(\S*)|$", line).group(1)
+        line = log.wait(" <= %s " % sender)[0]
+        return re.search(r" A=\w+:(\S*)|$", line).group(1)
 
 
 def all_of(lab):
