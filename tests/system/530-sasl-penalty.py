@@ -1,26 +1,40 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Dovecot as it comes slows down the address that wrong passwords come from.
-With imap { forward_client = true } that is the attacker's, not postern's."""
+With imap { forward_client = true } that is the attacker's, not postern's. And
+however slow the answers are: guessing must keep nobody else out."""
 
+import concurrent.futures
+import contextlib
+import itertools
+import re
+import threading
 import time
 
 import peers
 from daemons import ALICE, BOB
+from imaps import STAFF
+from world import read, wait_for
 
 ATTACKER, BYSTANDER = "outside6", "outside4"
 # After one wrong password Dovecot holds even a good login back for 4 s; after
 # the fourth for 15 s, which is longer than any MTA waits.
 PENALTY = 3.5
 
+GUESSERS = ("198.51.100.66", "192.0.2.66")
+BYSTANDERS = ("198.51.100.7", "2001:db8:7::7", "192.0.2.7", "2001:db8:8::8")
+EACH = 20  # connections of a guesser
+numbers = itertools.count(1)
+
 
 def run(lab):
-    lab.dovecot.stop()
-    lab.dovecot.start(stock=True, trusting=True)
     lab.use_all()
     peer = peers.all_of(lab)[0]
     try:
+        lab.dovecot.stop()
+        lab.dovecot.start(stock=True, trusting=True)
         for forward in (True, False):
             check(lab, peer, forward)
+        siege(lab, peer)
     finally:
         lab.dovecot.stop()
         lab.dovecot.start()
@@ -46,3 +60,58 @@ def check(lab, peer, forward):
     else:
         # which is why contrib/dovecot switches the penalty off
         lab.tap.true("%s: who has to wait (%.1f s)" % (when, seconds), seconds > PENALTY)
+
+
+def siege(lab, peer):
+    """Guesses from two addresses that take all the connections they can get,
+    without end, while others log in."""
+    lab.postern.stop()
+    lab.postern.start(sasl=True, verify="session", imap="forward_client = true")
+    with guessing(lab, peer) as codes:
+        # ... which is more than their quarters, while there is nobody else
+        wait_for("a siege", lambda: logins_under_way() > 8)
+        others_come(lab, peer, 0)
+        wait_for("its second wave", lambda: len(codes) >= EACH // 2 and logins_under_way() > 2)
+        others_come(lab, peer, 2)
+    lab.tap.true("two addresses guess without end: for nothing", set(codes) <= {454, 535}, codes)
+
+
+def others_come(lab, peer, first):
+    for number in (first, first + 1):
+        who, client = STAFF[90 + number], lab.world.add_client(BYSTANDERS[number])
+        answer = peer.login(lab.world, who, client=client)
+        lab.tap.equal("two addresses guess without end: %s at %s" % (who, client),
+                      answer.code, 235, answer)  # fmt: skip
+
+
+@contextlib.contextmanager
+def guessing(lab, peer):
+    """Both guessers at work: the codes that they get."""
+    stop = threading.Event()
+    codes = []
+
+    def work(address):
+        while not stop.is_set():
+            codes.append(guess(lab, peer, address))
+
+    for address in GUESSERS:
+        lab.world.add_client(address)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2 * EACH) as pool:
+        try:
+            done = [pool.submit(work, address) for address in GUESSERS * EACH]
+            yield codes
+        finally:
+            stop.set()
+        for future in done:
+            future.result()
+
+
+def guess(lab, peer, address):
+    number = next(numbers)
+    return peer.login(lab.world, STAFF[number % 80], "wild guess %d" % number, address).code
+
+
+def logins_under_way():
+    """postern's connections to IMAP: the server's port 993, established."""
+    lines = read("/proc/net/tcp") + read("/proc/net/tcp6")
+    return len(re.findall(r"(?m)^ *\d+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:03E1 01 ", lines))
