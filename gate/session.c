@@ -68,6 +68,7 @@ session_new(struct gate *gate, const struct netaddr *peer, const char *listener)
 		session_free(&s);
 		return NULL;
 	}
+	store_callback(gate_store(gate));
 	classify_client(&s->rules->conf->policy, peer, listener, &s->facts);
 	if (s->facts.zone == ZONE_INTERNAL &&
 	    limits_bar(gate_limits(gate), s->rules->conf, gate_store(gate),
@@ -453,6 +454,7 @@ session_mail(struct session *s, const struct mail_event *event,
 
 	assert(s->magic == SESSION_MAGIC);
 	memset(answer_r, 0, sizeof(*answer_r));
+	store_callback(gate_store(s->gate));
 	session_reset(s);
 	if (begin_transaction(s, event) != 0) {
 		conclude_lost(s, &record, begun_us, answer_r);
@@ -480,6 +482,7 @@ session_rcpt(struct session *s, const struct rcpt_event *event,
 
 	assert(s->magic == SESSION_MAGIC);
 	memset(answer_r, 0, sizeof(*answer_r));
+	store_callback(gate_store(s->gate));
 	record.rcpt = rcpt;
 	if (tx == NULL || rcpt == NULL) {
 		conclude_lost(s, &record, begun_us, answer_r);
@@ -521,6 +524,7 @@ session_commit(struct session *s)
 	assert(s->magic == SESSION_MAGIC);
 	if (s->tx == NULL)
 		return;
+	store_callback(gate_store(s->gate));
 	client = limits_client_of(s);
 	limits_settle(gate_limits(s->gate), &client, &s->tx->account);
 }
@@ -551,6 +555,7 @@ session_message(struct session *s, const char *queue_id,
 
 	assert(s->magic == SESSION_MAGIC);
 	memset(answer_r, 0, sizeof(*answer_r));
+	store_callback(gate_store(s->gate));
 	if (s->tx == NULL || s->tx->passed == 0) {
 		/* Nothing passed, so nothing may go on. */
 		conclude_lost(s, &record, begun_us, answer_r);

@@ -33,6 +33,8 @@ struct store_ops {
 	int (*flush)(struct store *store, uint64_t wait_ms);
 	/* NULL: nobody waits long in any case */
 	void (*hurry)(struct store *store, uint64_t wait_ms);
+	/* NULL: nobody waits for an answer */
+	void (*callback)(struct store *store);
 	void (*tend)(struct store *store, uint64_t ttl_ms, uint64_t now_ms);
 	int (*put)(struct store *store, const struct record *record);
 	/* Fills in those with these keys, all of one group; found_r has a bit

@@ -76,7 +76,7 @@ redis_get(struct store *store, struct record *records, size_t count,
 		}
 		redisask_say(&w, places[i].field, places[i].field_len);
 	}
-	reply = redisask_wait(r, &w, false, r->wait_ms);
+	reply = redisask_quick(r, &w, false, r->wait_ms);
 	if (reply == NULL)
 		return -1;
 	if (reply->type == REDIS_REPLY_ARRAY && reply->elements == count)
@@ -114,7 +114,7 @@ redis_group(struct store *store, const struct record_key *group,
 	redisplace_find(group, &p);
 	redisask_say_text(&w, "HGETALL");
 	redisask_say(&w, p.name, p.name_len);
-	reply = redisask_wait(r, &w, false, r->wait_ms);
+	reply = redisask_quick(r, &w, false, r->wait_ms);
 	rc = redisplace_each(reply, p.name, p.name_len, each, arg);
 	if (reply != NULL)
 		freeReplyObject(reply);
@@ -251,6 +251,12 @@ redis_flush(struct store *store, uint64_t wait_ms)
 	return good ? 0 : -1;
 }
 
+static void
+redis_callback(struct store *store)
+{
+	redisask_callback(redis_of(store));
+}
+
 /* Redis lets things end by itself. */
 static void
 redis_tend(struct store *store, uint64_t ttl_ms, uint64_t now_ms)
@@ -287,6 +293,7 @@ redis_close(struct store *store)
 static const struct store_ops ops = {
 	.close = redis_close,
 	.flush = redis_flush,
+	.callback = redis_callback,
 	.tend = redis_tend,
 	.put = redis_put,
 	.get = redis_get,

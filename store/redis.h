@@ -60,6 +60,7 @@ struct redis {
 	char sha[REDIS_SCRIPTS][REDIS_SHA_LEN + 1];
 	struct trouble away;     /* cannot be asked */
 	struct trouble refusing; /* answers with errors */
+	struct trouble slow;     /* callbacks run out of time */
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* up, tried or stopped */

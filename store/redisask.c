@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/param.h>
 
 void
 redisask_say(struct redisask *w, const void *octets, size_t len)
@@ -74,12 +75,43 @@ redisask_wait(struct redis *r, const struct redisask *w, bool writes,
 	return request == NULL ? NULL : redis_receive(r, request, wait_ms);
 }
 
+/* What this thread's callback has left of its time. A callback stays on its
+ * thread; other threads' questions have their time each. */
+static _Thread_local uint64_t left_ms = UINT64_MAX;
+
+void
+redisask_callback(const struct redis *r)
+{
+	left_ms = r->wait_ms;
+}
+
+redisReply *
+redisask_quick(struct redis *r, const struct redisask *w, bool writes,
+    uint64_t wait_ms)
+{
+	uint64_t began = clock_mono_ms(), took;
+	redisReply *reply;
+
+	if (left_ms == 0) {
+		trouble_report(&r->base, &r->slow,
+		    "%s: too slow: what one step of a session asks is not "
+		    "answered in %u ms (the rest of it is unknown)",
+		    r->base.path, r->wait_ms);
+		return NULL;
+	}
+	reply = redisask_wait(r, w, writes, MIN(wait_ms, left_ms));
+	took = clock_mono_ms() - began;
+	if (left_ms != UINT64_MAX)
+		left_ms -= MIN(took, left_ms);
+	return reply;
+}
+
 redisReply *
 redisask_wait_script(struct redis *r, struct redisask *w,
     enum redis_script script)
 {
 	uint64_t until = clock_mono_ms() + r->wait_ms, now;
-	redisReply *reply = redisask_wait(r, w, true, r->wait_ms);
+	redisReply *reply = redisask_quick(r, w, true, r->wait_ms);
 
 	if (reply == NULL || reply->type != REDIS_REPLY_ERROR ||
 	    strncmp(reply->str, "NOSCRIPT", 8) != 0)
@@ -90,7 +122,7 @@ redisask_wait_script(struct redis *r, struct redisask *w,
 	w->at[1] = redis_scripts[script];
 	w->len[1] = strlen(redis_scripts[script]);
 	now = clock_mono_ms();
-	return redisask_wait(r, w, true, now < until ? until - now : 0);
+	return redisask_quick(r, w, true, now < until ? until - now : 0);
 }
 
 void

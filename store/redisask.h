@@ -32,6 +32,10 @@ int redisask_leave(struct redis *r, const struct redisask *w);
  * be told). */
 redisReply *redisask_wait(struct redis *r, const struct redisask *w,
     bool writes, uint64_t wait_ms);
+/* ... in a callback, which has so long in all (store_callback()). */
+redisReply *redisask_quick(struct redis *r, const struct redisask *w,
+    bool writes, uint64_t wait_ms);
+void redisask_callback(const struct redis *r);
 /* ... a script: by its hash first, as long as a callback may wait. */
 redisReply *redisask_wait_script(struct redis *r, struct redisask *w,
     enum redis_script script);

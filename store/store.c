@@ -69,6 +69,13 @@ store_hurry(struct store *store, uint64_t wait_ms)
 }
 
 void
+store_callback(struct store *store)
+{
+	if (store != NULL && store->ops->callback != NULL)
+		store->ops->callback(store);
+}
+
+void
 store_tend(struct store *store, uint64_t ttl_ms, uint64_t now_ms)
 {
 	store->ops->tend(store, ttl_ms, now_ms);

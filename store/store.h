@@ -51,6 +51,14 @@ void store_close(struct store **store);
  * wait_ms from now that it is not done. Any thread. */
 void store_hurry(struct store *store, uint64_t wait_ms);
 
+/*
+ * A callback of the MTA begins (NULL is allowed). From here until it calls this
+ * again, the calling thread waits for a server no longer than one question may,
+ * over all that it asks; what it asks beyond that is unknown at once. A thread
+ * that never calls this may wait so long for each question.
+ */
+void store_callback(struct store *store);
+
 /* Is the URL one that store_open() understands? -1 with the reason in e. */
 int store_check_url(const char *url, struct err *e);
 

@@ -17,8 +17,10 @@
 #include <dlfcn.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -306,6 +308,144 @@ it_may_come_and_go(void **state)
 	store_close(&store);
 	assert_in_range(said_times("2:"), 1, 5);
 	assert_int_equal(said_times("0:"), said_times("2:"));
+}
+
+/* Between the store and Redis: lets every answer wait. */
+struct detour {
+	int listening;
+	char url[64];
+	long delay_ns;
+};
+
+static int
+connect_redis(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s",
+	    redisd.socket);
+	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0) {
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* One read's octets from one to the other. False: that was the end. */
+static bool
+pass_on(int from, int to, long delay_ns)
+{
+	const struct timespec delay = { .tv_nsec = delay_ns };
+	char octets[4096];
+	ssize_t len = read(from, octets, sizeof(octets));
+
+	if (len <= 0)
+		return false;
+	(void)nanosleep(&delay, NULL);
+	return write(to, octets, (size_t)len) == len;
+}
+
+/* Until the listening socket is shut down. */
+static void *
+carry(void *arg)
+{
+	const struct detour *d = arg;
+	int fd;
+
+	while ((fd = accept(d->listening, NULL, NULL)) >= 0) {
+		struct pollfd ends[2] = { { .fd = fd, .events = POLLIN },
+			{ .fd = connect_redis(), .events = POLLIN } };
+		bool going = ends[1].fd >= 0;
+
+		while (going && poll(ends, 2, -1) > 0) {
+			if (ends[0].revents != 0)
+				going = pass_on(fd, ends[1].fd, 0);
+			if (going && ends[1].revents != 0)
+				going = pass_on(ends[1].fd, fd, d->delay_ns);
+		}
+		(void)close(fd);
+		(void)close(ends[1].fd);
+	}
+	return NULL;
+}
+
+static void
+begin_detour(struct detour *d, long delay_ns)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(addr);
+
+	d->delay_ns = delay_ns;
+	d->listening = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(d->listening, (struct sockaddr *)&addr, len), 0);
+	assert_int_equal(listen(d->listening, 5), 0);
+	assert_int_equal(
+	    getsockname(d->listening, (struct sockaddr *)&addr, &len), 0);
+	(void)snprintf(d->url, sizeof(d->url), "redis://127.0.0.1:%u",
+	    (unsigned int)ntohs(addr.sin_port));
+}
+
+struct steps {
+	struct store *store;
+	unsigned int most; /* answers that one step had */
+	bool said;
+	bool again; /* a later step had an answer */
+};
+
+/* On a thread of its own: it has no more time than its steps. */
+static void *
+take_steps(void *arg)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+	uint64_t until = clock_mono_ms() + DEADLINE_MS;
+	struct steps *steps = arg;
+
+	while (!steps->said && clock_mono_ms() < until) {
+		unsigned int known = 0;
+
+		store_callback(steps->store);
+		for (int i = 0; i < 8; i++)
+			known += take(steps->store) != STORE_TAKEN_UNKNOWN;
+		steps->most = known > steps->most ? known : steps->most;
+		steps->said = said_times("too slow") > 0;
+		(void)nanosleep(&pause, NULL); /* it may be away */
+	}
+	while (!steps->again && clock_mono_ms() < until) {
+		store_callback(steps->store);
+		steps->again = take(steps->store) != STORE_TAKEN_UNKNOWN;
+	}
+	return NULL;
+}
+
+/* Each answer comes in time, and eight of them do not. */
+static void
+it_may_be_slow(void **state)
+{
+	struct store_options options = { .report = said_note };
+	struct steps steps = { .store = NULL };
+	struct err e = { "" };
+	struct detour detour;
+	pthread_t carrier, thread;
+
+	(void)state;
+	assert_int_equal(redisd_start(&redisd, NULL), 0);
+	begin_detour(&detour, 20000000);
+	assert_int_equal(pthread_create(&carrier, NULL, carry, &detour), 0);
+	options.url = detour.url;
+	steps.store = store_open(&options, &e);
+	assert_non_null(steps.store);
+	assert_int_equal(pthread_create(&thread, NULL, take_steps, &steps), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	store_close(&steps.store);
+	(void)shutdown(detour.listening, SHUT_RDWR);
+	assert_int_equal(pthread_join(carrier, NULL), 0);
+	(void)close(detour.listening);
+	assert_true(steps.said);
+	assert_in_range(steps.most, 0, 3);
+	assert_true(steps.again);
+	assert_int_equal(said_times("too slow"), 1);
 }
 
 struct caller {
@@ -815,6 +955,7 @@ main(void)
 		REDIS_TEST(it_may_be_away_at_the_start),
 		REDIS_TEST(it_may_be_restarted),
 		REDIS_TEST(it_may_come_and_go),
+		REDIS_TEST(it_may_be_slow),
 		REDIS_TEST(it_may_hang),
 		REDIS_TEST(its_name_may_have_many_addresses),
 		REDIS_TEST(it_may_be_full),
