@@ -267,6 +267,7 @@ define(`ALIAS_FILE',`')dnl
 define(`STATUS_FILE',`')dnl
 define(`HELP_FILE',`')dnl
 define(`confDELIVERY_MODE',`q')dnl
+define(`confREFUSE_LA',`1000')dnl
 define(`confTO_IDENT',`0')dnl
 define(`confSERVICE_SWITCH_FILE',`{lab}/service.switch')dnl
 define(`confSERVER_CERT',`{lab}/tls/server.crt')dnl
