@@ -23,7 +23,8 @@ refuse_mechanism(const char *name, unsigned int *index_r)
 	if (value_word(words, name, index_r) == 0)
 		return NULL;
 	if (strcmp(name, "PLAIN") == 0 || strcmp(name, "LOGIN") == 0)
-		return "is always served, and its password is checked here";
+		return "is not passed through: if auth.mechanisms has it, its "
+		       "password is checked here";
 	if (len > 5 && strcmp(name + len - 5, "-PLUS") == 0)
 		return "is bound to the client's TLS, which ends at the MTA";
 	return "is not known";

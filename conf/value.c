@@ -14,9 +14,10 @@
 #include <string.h>
 #include <sys/un.h>
 
-#define HOST_MAX 253
-#define FD_MIN   3
-#define FD_MAX   1023
+#define HOST_MAX     253
+#define FD_MIN       3
+#define FD_MAX       1023
+#define REDIS_DB_MAX 65535
 
 static bool
 is_digit(char c)
@@ -297,35 +298,6 @@ value_listen_local(const char *text, struct err *e)
 	return -1;
 }
 
-/* The rest is for the store to understand. */
-static int
-check_redis(const char *place, struct err *e)
-{
-	for (const char *p = place; *p != '\0'; p++) {
-		if (*p <= ' ' || *p >= 0x7f) {
-			err_set(e, "has an octet that no URL has");
-			return -1;
-		}
-	}
-	if (*place == '\0')
-		err_set(e, "names no host");
-	return *place == '\0' ? -1 : 0;
-}
-
-int
-value_store_url(const char *text, struct err *e)
-{
-	if (strncmp(text, "redis://", 8) == 0)
-		return check_redis(text + 8, e);
-	if (strncmp(text, "rediss://", 9) == 0)
-		return check_redis(text + 9, e);
-	if (strncmp(text, "lmdb:", 5) != 0) {
-		err_set(e, "is no store that postern knows");
-		return -1;
-	}
-	return text[5] == '\0' ? 0 : value_absolute_path(text + 5, e);
-}
-
 /* [ADDRESS] at the start of text. */
 static int
 check_bracketed(const char *text, const char **end_r, struct err *e)
@@ -342,6 +314,71 @@ check_bracketed(const char *text, const char **end_r, struct err *e)
 	}
 	*end_r = close + 1;
 	return 0;
+}
+
+/* Nothing or :PORT, and what comes after. */
+static int
+check_port(const char *text, const char **end_r, struct err *e)
+{
+	*end_r = text;
+	if (*text == '\0' || *text == '/')
+		return 0;
+	if (*text == ':' && parse_port(text + 1, end_r, e) == 0 &&
+	    (**end_r == '\0' || **end_r == '/'))
+		return 0;
+	err_set(e, "has no port from 1 to 65535 after its host");
+	return -1;
+}
+
+/* HOST[:PORT][/DB]; whether there is such a host is for the store to find. */
+static int
+check_redis_place(const char *text, struct err *e)
+{
+	const char *end = text + strcspn(text, ":/");
+	uint64_t db;
+
+	if ((*text == '[' && check_bracketed(text, &end, e) < 0) ||
+	    check_port(end, &end, e) < 0)
+		return -1;
+	if (*end == '\0' || end[1] == '\0' ||
+	    (value_number(end + 1, &db) == 0 && db <= REDIS_DB_MAX))
+		return 0;
+	err_set(e, "has no database from 0 to %d after its host", REDIS_DB_MAX);
+	return -1;
+}
+
+/* The rest is for the store to understand. */
+static int
+check_redis(const char *text, struct err *e)
+{
+	const char *place = strrchr(text, '@');
+
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p <= ' ' || *p >= 0x7f) {
+			err_set(e, "has an octet that no URL has");
+			return -1;
+		}
+	}
+	place = place != NULL ? place + 1 : text;
+	if (*place == '\0') {
+		err_set(e, "names no host");
+		return -1;
+	}
+	return *place == '/' ? 0 : check_redis_place(place, e);
+}
+
+int
+value_store_url(const char *text, struct err *e)
+{
+	if (strncmp(text, "redis://", 8) == 0)
+		return check_redis(text + 8, e);
+	if (strncmp(text, "rediss://", 9) == 0)
+		return check_redis(text + 9, e);
+	if (strncmp(text, "lmdb:", 5) != 0) {
+		err_set(e, "is no store that postern knows");
+		return -1;
+	}
+	return text[5] == '\0' ? 0 : value_absolute_path(text + 5, e);
 }
 
 int
@@ -376,13 +413,7 @@ value_imap_url(const char *text, struct err *e)
 		}
 		end = host + len;
 	}
-	if (*end == '\0')
-		return 0;
-	if (*end != ':' || parse_port(end + 1, &end, e) < 0 || *end != '\0') {
-		err_set(e, "has no port from 1 to 65535 after its host");
-		return -1;
-	}
-	return 0;
+	return check_port(end, &end, e);
 }
 
 int

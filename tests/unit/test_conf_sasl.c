@@ -117,11 +117,13 @@ static const struct conf_text_row sasl_mistakes[] = {
 	    "login" },
 	/* mechanisms */
 	{ IMAP "sasl \"a\" { listen = \"unix:/s\" pass_through = {PLAIN} }",
-	    "1: error: sasl.pass_through: \"PLAIN\" is always served, and its "
-	    "password is checked here" PASS_ALLOWED },
+	    "1: error: sasl.pass_through: \"PLAIN\" is not passed through: if "
+	    "auth.mechanisms has it, its password is checked "
+	    "here" PASS_ALLOWED },
 	{ IMAP "sasl \"a\" { listen = \"unix:/s\" pass_through = {login} }",
-	    "1: error: sasl.pass_through: \"login\" is always served, and its "
-	    "password is checked here" PASS_ALLOWED },
+	    "1: error: sasl.pass_through: \"login\" is not passed through: if "
+	    "auth.mechanisms has it, its password is checked "
+	    "here" PASS_ALLOWED },
 	{ IMAP "sasl \"a\" { listen = \"unix:/s\" pass_through = "
 	       "{SCRAM-SHA-1-PLUS} }",
 	    "1: error: sasl.pass_through: \"SCRAM-SHA-1-PLUS\" is bound to the "
@@ -241,6 +243,30 @@ static const struct conf_text_row other_mistakes[] = {
 	    "a file; allowed: store.password_file" },
 	{ IMAP "store { url = \"redis://\" }",
 	    "1: error: store.url: \"redis://\" names no host; allowed: " STORES },
+	{ IMAP "store {\nurl = \"redis://localhost:99999\" }",
+	    "2: error: store.url: \"redis://localhost:99999\" has no port from 1 to 65535 after its host; "
+	    "allowed: " STORES },
+	{ IMAP "store {\nurl = \"redis://localhost:0/1\" }",
+	    "2: error: store.url: \"redis://localhost:0/1\" has no port from 1 to 65535 after its host; "
+	    "allowed: " STORES },
+	{ IMAP "store {\nurl = \"redis://me@localhost:6379x\" }",
+	    "2: error: store.url: \"redis://me@localhost:6379x\" has no port from 1 to 65535 after its host; "
+	    "allowed: " STORES },
+	{ IMAP "store {\nurl = \"rediss://localhost:\" }",
+	    "2: error: store.url: \"rediss://localhost:\" has no port from 1 to 65535 after its host; "
+	    "allowed: " STORES },
+	{ IMAP "store {\nurl = \"redis://[::1]:port\" }",
+	    "2: error: store.url: \"redis://[::1]:port\" has no port from 1 to 65535 after its host; "
+	    "allowed: " STORES },
+	{ IMAP "store {\nurl = \"redis://[::1\" }",
+	    "2: error: store.url: \"redis://[::1\" has no IPv6 address in its brackets; "
+	    "allowed: " STORES },
+	{ IMAP "store {\nurl = \"redis://localhost/x\" }",
+	    "2: error: store.url: \"redis://localhost/x\" has no database from 0 to 65535 after its host; "
+	    "allowed: " STORES },
+	{ IMAP "store {\nurl = \"redis://localhost:6379/65536\" }",
+	    "2: error: store.url: \"redis://localhost:6379/65536\" has no database from 0 to 65535 after its host; "
+	    "allowed: " STORES },
 	{ IMAP "store { url = \"lmdb\" }",
 	    "1: error: store.url: \"lmdb\" is no store that postern knows; "
 	    "allowed: " STORES },
