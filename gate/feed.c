@@ -134,8 +134,10 @@ feed_json(const char *text, size_t len, bool report, struct feed_login *login_r,
 		feed = read_policy(object, login_r, why_r);
 	else if (json_object_get(object, "event") != NULL)
 		feed = read_event(object, login_r, why_r);
+	else if (json_is_boolean(json_object_get(object, "success")))
+		feed = read_policy(object, login_r, why_r);
 	else
-		feed = malformed(why_r, "no \"event\"");
+		feed = malformed(why_r, "neither \"event\" nor \"success\"");
 	json_decref(object);
 	return feed;
 }

@@ -29,9 +29,10 @@ struct feed_login {
 };
 
 /*
- * Dovecot's JSON: an auth_policy report (report: the request was one), or the
- * event auth_request_finished of the event exporter. why_r: a fixed text, the
- * reason unless it is a login.
+ * Dovecot's JSON: an auth_policy report, or the event auth_request_finished of
+ * the event exporter. report: the request was said to be the former; else it
+ * shows in what there is, "event" or a boolean "success". why_r: a fixed text,
+ * the reason unless it is a login.
  */
 enum feed feed_json(const char *text, size_t len, bool report,
     struct feed_login *login_r, const char **why_r);

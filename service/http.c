@@ -201,18 +201,29 @@ is_lease_path(const char *path, const char **secret_r)
 	return path[len] == '\0' || path[len] == '/';
 }
 
-enum command { COMMAND_EVENT, COMMAND_REPORT, COMMAND_OTHER };
+enum command { COMMAND_NONE, COMMAND_REPORT, COMMAND_OTHER };
 
-/* auth_policy asks before a login, too: nobody here has an objection. */
+/* auth_policy asks before a login, too: nobody here has an objection. Dovecot
+ * adds its parameter to whatever query the URL has. */
 static enum command
 command_of(const struct evhttp_uri *uri)
 {
-	const char *query = evhttp_uri_get_query(uri);
+	static const char name[] = "command=", report[] = "report";
+	const char *at = evhttp_uri_get_query(uri);
+	size_t len;
 
-	if (query == NULL || *query == '\0')
-		return COMMAND_EVENT;
-	return strcmp(query, "command=report") == 0 ? COMMAND_REPORT
-						    : COMMAND_OTHER;
+	while (at != NULL && strncmp(at, name, sizeof(name) - 1) != 0) {
+		at = strchr(at, '&');
+		if (at != NULL)
+			at++;
+	}
+	if (at == NULL)
+		return COMMAND_NONE;
+	at += sizeof(name) - 1;
+	len = strcspn(at, "&");
+	return len == sizeof(report) - 1 && memcmp(at, report, len) == 0
+	    ? COMMAND_REPORT
+	    : COMMAND_OTHER;
 }
 
 static void

@@ -222,7 +222,18 @@ static const struct {
 	{ EVENT("\"success\":\"yes\",\"service\":\"imap\",\"remote_ip\":"
 		"\"192.0.2.7\",\"user\":\"ali\\u0000ce\""),
 	    false, FEED_MALFORMED },
-	{ REPORT(YES), false, FEED_MALFORMED },
+	/* nobody said what it is */
+	{ REPORT(YES), false, FEED_LOGIN },
+	{ REPORT("\"protocol\":\"imap\",\"remote\":\"192.0.2.7\","
+		 "\"success\":false"),
+	    false, FEED_IGNORED },
+	{ REPORT("\"protocol\":\"imap\",\"remote\":\"192.0.2.7\","
+		 "\"success\":\"yes\""),
+	    false, FEED_MALFORMED },
+	{ REPORT("\"protocol\":\"imap\",\"remote\":\"192.0.2.7\""), false,
+	    FEED_MALFORMED },
+	{ REPORT(YES ",\"event\":\"imap_command_finished\""), false,
+	    FEED_IGNORED },
 	{ REPORT(YES), true, FEED_LOGIN },
 	{ REPORT(YES ",\"policy_reject\":false"), true, FEED_LOGIN },
 	{ REPORT(YES ",\"policy_reject\":true"), true, FEED_IGNORED },
