@@ -15,6 +15,7 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 
+#include "gate/attempt.h"
 #include "service/authline.h"
 
 #define TRIALS_MAX 100 /* of one connection; Postfix and Exim have one */
@@ -246,6 +247,20 @@ begin_silent(struct trial *a)
 		trial_relay(a, NULL, 0);
 }
 
+/* Is it passed through, but by no IMAP server for now? An MTA that has been
+ * here for a while still offers it. */
+static bool
+is_withdrawn(const struct peer *p, enum sasl_mechanism m)
+{
+	struct rules *rules = gate_rules_ref(peer_gate(p));
+	const struct conf_sasl *sasl = rules_sasl(rules, peer_title(p));
+	bool listed = sasl != NULL && (sasl->pass_through & SASL_BIT(m)) != 0 &&
+	    attempt_would_count(rules, m);
+
+	gate_rules_unref(peer_gate(p), rules);
+	return listed;
+}
+
 static void
 take_auth(struct peer *p, const struct authline *line)
 {
@@ -256,8 +271,14 @@ take_auth(struct peer *p, const struct authline *line)
 		peer_protocol_error(p, "an id that is in use, or too many");
 		return;
 	}
-	if ((auth_offers(peer_gate(p), peer_title(p)) & SASL_BIT(m)) == 0)
+	if ((auth_offers(peer_gate(p), peer_title(p)) & SASL_BIT(m)) == 0) {
+		if (is_withdrawn(p, m)) {
+			peer_protocol_error(p,
+			    "a mechanism that IMAP does not offer for now");
+			return;
+		}
 		m = SASL_NONE;
+	}
 	a = trial_new(p, line->id, m);
 	if (a == NULL)
 		return;

@@ -30,12 +30,14 @@
 
 static const char site[] =
     "socket_group = \"\"\n"
-    "auth { realm = \"example.org\" }\n"
+    "auth { realm = \"example.org\" mechanisms = {\"PLAIN\", \"LOGIN\", "
+    "\"CRAM-MD5\", \"SCRAM-SHA-256\", \"SCRAM-SHA-1\", \"OAUTHBEARER\"} }\n"
     "imap \"main\" { url = \"imaps://imap.example.org\" "
     "verify = {\"session\"} }\n"
     "guessing { delay = \"0s\" }\n"
     "sasl \"mta\" { listen = \"unix:%s/sasl\" pass_through = "
-    "{\"CRAM-MD5\", \"SCRAM-SHA-256\", \"SCRAM-SHA-1\", \"OAUTHBEARER\"} }\n";
+    "{\"CRAM-MD5\", \"SCRAM-SHA-256\", \"SCRAM-SHA-1\", \"OAUTHBEARER\", "
+    "\"XOAUTH2\"} }\n";
 
 /* alice, as CRAM-MD5 and SCRAM have her */
 #define CRAM_ALICE  "YWxpY2UgYjkxM2E2MDJjN2VkYTdhNDk1YjRlNmU3MzM0ZDM4OTA="
@@ -404,17 +406,36 @@ what_is_no_answer_is_refused(void **state)
 		end(i, IDENTITY_UNKNOWN);
 		expect(&m, "FAIL\t1");
 	}
-	/* not its turn; malformed; another's name; not on offer */
+	/* not its turn; malformed; another's name; never on offer */
 	say(&m, AUTH("2", CRAM "\tresp=" CRAM_ALICE));
 	expect(&m, "FAIL\t2");
 	say(&m, AUTH("3", SCRAM "YWJj"));
 	expect(&m, "FAIL\t3");
 	say(&m, AUTH("4", SCRAM "bixhPWJvYixuPWFsaWNlLHI9YWJj"));
 	expect(&m, "FAIL\t4");
-	say(&m, AUTH("5", "OAUTHBEARER\tsecured\tresp=AAAA"));
+	say(&m, AUTH("5", "XOAUTH2\tsecured\tresp=AAAA"));
 	expect(&m, "FAIL\t5");
+	say(&m, AUTH("6", "GSSAPI\tsecured\tresp=AAAA"));
+	expect(&m, "FAIL\t6");
 	assert_int_equal(imap.begun, 5);
 	(void)close(m.fd);
+}
+
+/* An MTA that keeps its connection offers what was there when it came: its
+ * client is not told that the password is wrong. */
+static void
+what_is_withdrawn_closes(void **state)
+{
+	struct mta m;
+
+	(void)state;
+	arrive(&m);
+	say(&m, AUTH("1", "OAUTHBEARER\tsecured\tresp=AAAA"));
+	expect_closed(&m);
+	arrive(&m);
+	say(&m, AUTH("1", "OAUTHBEARER"));
+	expect_closed(&m);
+	assert_int_equal(imap.begun, 0);
 }
 
 static void
@@ -571,6 +592,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		HOUSE_TEST(a_challenge_is_carried_and_answered),
 		HOUSE_TEST(what_is_no_answer_is_refused),
+		HOUSE_TEST(what_is_withdrawn_closes),
 		HOUSE_TEST(undecided_closes),
 		HOUSE_TEST(an_end_that_nobody_waits_for_closes_nothing),
 		HOUSE_TEST(an_end_may_find_nobody),
