@@ -300,6 +300,7 @@ load_map(struct loader *l, const struct block *b)
 		goto out;
 	}
 	account_warn_file(l, line, "senders.map", path);
+	load_note_file(l, path);
 	of_map.file = path;
 	errors = l->r.report->errors;
 	if (owners_add_map(l->conf->policy.owners, text, len,
@@ -428,6 +429,20 @@ conf_load(const char *file, struct conf_report *report)
 }
 
 bool
+conf_is_readable(const struct conf *conf)
+{
+	struct err e;
+
+	if (files_check_readable(conf->file, &e) < 0)
+		return false;
+	for (size_t i = 0; i < conf->named_file_count; i++) {
+		if (files_check_readable(conf->named_files[i], &e) < 0)
+			return false;
+	}
+	return true;
+}
+
+bool
 conf_needs_store(const struct conf *conf)
 {
 	if (conf->policy.switches.leases == LEASES_ON ||
@@ -485,6 +500,7 @@ conf_free(struct conf **conf)
 	if (c == NULL)
 		return;
 	free(c->file);
+	free_strings(c->named_files, c->named_file_count);
 	free(c->listen);
 	free(c->socket_group);
 	free(c->user);

@@ -151,6 +151,8 @@ struct conf_contain {
 /* A configuration file, read and checked. Read-only for its users. */
 struct conf {
 	char *file;
+	char **named_files; /* secrets, maps, CAs that were looked at */
+	size_t named_file_count;
 	char *listen; /* unix:PATH | inet:PORT@HOST | inet6:PORT@HOST | fd:N */
 	unsigned int socket_mode;
 	char *socket_group; /* "" leaves the group alone */
@@ -208,6 +210,9 @@ void conf_report_clear(struct conf_report *report);
  * which is reported as one). Secret and map files are read here.
  */
 struct conf *conf_load(const char *file, struct conf_report *report);
+/* Could this process load it again: can it read the file, and what that names?
+ * What they hold by now is not looked at. */
+bool conf_is_readable(const struct conf *conf);
 /* Frees and nulls; NULL is allowed. Secrets are wiped. */
 void conf_free(struct conf **conf);
 

@@ -93,6 +93,12 @@ load_string(struct loader *l, const struct block *b, enum option option,
 		report_no_memory(&l->r);
 }
 
+void
+load_note_file(struct loader *l, const char *path)
+{
+	load_append(l, &l->conf->named_files, &l->conf->named_file_count, path);
+}
+
 unsigned int
 load_word(struct loader *l, const struct block *b, enum option option)
 {
@@ -198,6 +204,7 @@ load_secret(struct loader *l, const struct block *b, enum option option,
 		    path, e.text, what, FILES_SECRET_MAX);
 	else
 		account_warn_file(l, line, label, path);
+	load_note_file(l, path);
 	free(path);
 }
 
@@ -220,6 +227,7 @@ load_authorities(struct loader *l, const struct block *b, enum option option,
 		    *path_r, e.text);
 	else
 		account_warn_file(l, line, label, *path_r);
+	load_note_file(l, *path_r);
 }
 
 /* The elements of a default, which stand in the table between blanks. */

@@ -76,6 +76,9 @@ typedef void load_take(struct loader *l, void *arg, unsigned int line,
 void load_list(struct loader *l, const struct block *b, enum option option,
     load_take *take, void *arg);
 
+/* Notes that a file which the configuration names was looked at. */
+void load_note_file(struct loader *l, const char *path);
+
 /* Adds a copy to a list of strings. */
 void load_append(struct loader *l, char ***list, size_t *count,
     const char *text);

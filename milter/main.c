@@ -4,7 +4,6 @@
  * waits for signals, one is libmilter's listener, one reloads and tends; the
  * log, the identity engine and the SASL service bring their own.
  */
-#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -24,7 +23,7 @@
 #include "service/service.h"
 
 #define TEND_SECONDS 5
-#define STOP_MS      500 /* from SIGTERM to the end, at most */
+#define STOP_MS      500 /* for each thing that the end waits for */
 
 struct options {
 	const char *file;
@@ -33,8 +32,8 @@ struct options {
 };
 
 struct daemon {
-	struct conf *conf; /* a copy of its own: the gate's may be reloaded */
-	char *file;        /* absolute */
+	char *file; /* absolute */
+	struct socket_names names;
 	struct gate *gate;
 	struct service *service;
 	pthread_t server;
@@ -224,7 +223,7 @@ is_before(const struct timespec *a, const struct timespec *b)
  * IMAP is not waited for.
  */
 static void
-stop(struct daemon *d, const struct conf *conf)
+stop(struct daemon *d)
 {
 	struct timespec end, next;
 	pthread_t stopper;
@@ -239,12 +238,12 @@ stop(struct daemon *d, const struct conf *conf)
 	end = next;
 	add_ms(&end, STOP_MS);
 	do {
-		socket_poke(conf->listen);
+		socket_poke(&d->names);
 		add_ms(&next, 20);
 	} while (pthread_timedjoin_np(d->server, NULL, &next) != 0 &&
 	    is_before(&next, &end));
 	(void)pthread_timedjoin_np(d->tender, NULL, &end);
-	socket_remove(conf);
+	socket_remove(&d->names);
 }
 
 static void
@@ -254,28 +253,35 @@ wait_for_end(struct daemon *d)
 		tell_tender(d, true, true);
 }
 
-/* From here on with the rights that a reload will have: what can be read now
- * can be read then. */
-static struct gate *
-open_gate(const struct daemon *d, const struct process_identity *identity)
+/* What cannot be read with the rights that a reload will have is told now. */
+static struct conf *
+ensure_readable(const char *file, struct conf *conf)
 {
-	struct log *log;
-	struct conf *conf;
+	if (conf_is_readable(conf))
+		return conf;
+	conf_free(&conf);
+	conf = load(file, false);
+	if (conf == NULL)
+		fail(EX_CONFIG, "the configuration cannot be read as its user");
+	return conf;
+}
+
+/* Takes the configuration. */
+static struct gate *
+open_gate(const char *file, struct conf *conf,
+    const struct process_identity *identity)
+{
+	struct log *log = log_new(conf->log, conf->log_format);
 	struct rules *rules;
 	struct gate *gate;
 	struct err e;
 
-	assert(d->conf != NULL);
-	log = log_new(d->conf->log, d->conf->log_format);
 	if (log == NULL)
 		fail(EX_OSERR, "out of memory");
 	if (process_drop_privileges(identity, &e) != 0)
 		fail(EX_NOPERM, e.text);
 	process_forbid_core();
-	conf = load(d->file, false);
-	if (conf == NULL)
-		fail(EX_CONFIG, "the configuration cannot be read as its user");
-	rules = rules_new(conf, NULL, log, &e);
+	rules = rules_new(ensure_readable(file, conf), NULL, log, &e);
 	if (rules == NULL)
 		fail(EX_OSERR, e.text);
 	gate = gate_new(rules, log);
@@ -289,13 +295,14 @@ open_gate(const struct daemon *d, const struct process_identity *identity)
 }
 
 static void
-live(struct daemon *d)
+begin(struct daemon *d)
 {
-	const struct conf *conf = d->conf;
-	struct log *log = gate_log(d->gate);
+	struct rules *rules = gate_rules_ref(d->gate);
+	const struct conf *conf = rules->conf;
 
-	log_event(log, LOG_LEVEL_INFO, "postern %s serves %s with %s%s",
-	    PACKAGE_VERSION, conf->listen, d->file,
+	log_event(gate_log(d->gate), LOG_LEVEL_INFO,
+	    "postern %s serves %s with %s%s", PACKAGE_VERSION, d->names.listen,
+	    d->file,
 	    conf->policy.mode == MODE_OBSERVE
 		? "; mode = observe: NOTHING IS GUARDED"
 		: "");
@@ -306,8 +313,17 @@ live(struct daemon *d)
 		fail(EX_OSERR, "cannot start the service");
 	process_release(conf->log == LOG_TARGET_STDERR);
 	process_notify("READY=1");
+	gate_rules_unref(d->gate, rules);
+}
+
+static void
+live(struct daemon *d)
+{
+	struct log *log = gate_log(d->gate);
+
+	begin(d);
 	wait_for_end(d);
-	stop(d, conf);
+	stop(d);
 	gate_tend(d->gate, true);
 	if (gate_store(d->gate) != NULL)
 		(void)store_flush(gate_store(d->gate), STOP_MS);
@@ -320,6 +336,7 @@ main(int argc, char **argv)
 {
 	struct options options = { 0 };
 	struct process_identity identity;
+	struct conf *conf;
 	static struct daemon d = { .lock = PTHREAD_MUTEX_INITIALIZER,
 		.wanted = PTHREAD_COND_INITIALIZER,
 		.tending = true };
@@ -330,15 +347,15 @@ main(int argc, char **argv)
 	d.file = absolute_path(options.file);
 	if (d.file == NULL)
 		fail(EX_OSERR, "out of memory");
-	d.conf = load(d.file, true);
-	if (d.conf == NULL)
+	conf = load(d.file, true);
+	if (conf == NULL)
 		return EX_CONFIG;
 	if (options.test) {
-		conf_free(&d.conf);
+		conf_free(&conf);
 		free(d.file);
 		return EX_OK;
 	}
-	if (process_resolve(d.conf, &identity, &e) != 0) {
+	if (process_resolve(conf, &identity, &e) != 0) {
 		(void)fprintf(stderr, "%s: error: %s\n", d.file, e.text);
 		return EX_CONFIG;
 	}
@@ -347,13 +364,13 @@ main(int argc, char **argv)
 		fail(EX_OSERR, e.text);
 	if (process_catch_signals(&e) != 0)
 		fail(EX_OSERR, e.text);
-	if (socket_open(d.conf, &identity, &e) != 0)
+	if (socket_open(conf, &identity, &d.names, &e) != 0)
 		fail(EX_UNAVAILABLE, e.text);
-	if (service_open(d.conf, &d.service, &e) != 0) {
-		socket_remove(d.conf);
+	if (service_open(conf, &d.service, &e) != 0) {
+		socket_remove(&d.names);
 		fail(EX_UNAVAILABLE, e.text);
 	}
-	d.gate = open_gate(&d, &identity);
+	d.gate = open_gate(d.file, conf, &identity);
 	process_identity_clear(&identity);
 	live(&d);
 	/* libmilter's workers may still run: nothing of theirs is freed. */

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,9 +17,9 @@
 #include "service/listen.h"
 
 void
-socket_poke(const char *listen)
+socket_poke(const struct socket_names *names)
 {
-	int fd = listen_connect(listen);
+	int fd = listen_connect(names->listen);
 
 	if (fd >= 0)
 		(void)close(fd);
@@ -27,21 +28,12 @@ socket_poke(const char *listen)
 /* The lock is held until the process ends, so its descriptor is kept. */
 static int
 lock(const struct conf *conf, const struct process_identity *identity,
-    struct err *e)
+    const char *path, struct err *e)
 {
-	char *path = pidfile_path(conf);
-	int fd;
-
-	if (path == NULL) {
-		err_set(e, "out of memory");
-		return -1;
-	}
 	if (listen_unix_path(conf->listen) == NULL &&
 	    mkdir(conf->state_dir, 0750) == 0)
 		(void)!lchown(conf->state_dir, identity->uid, identity->gid);
-	fd = pidfile_lock(path, e);
-	free(path);
-	return fd < 0 ? -1 : 0;
+	return pidfile_lock(path, e) < 0 ? -1 : 0;
 }
 
 static int
@@ -52,11 +44,17 @@ make(void *arg, struct err *e)
 
 int
 socket_open(const struct conf *conf, const struct process_identity *identity,
-    struct err *e)
+    struct socket_names *names_r, struct err *e)
 {
 	const char *path = listen_unix_path(conf->listen);
 
-	if (lock(conf, identity, e) != 0) {
+	names_r->listen = strdup(conf->listen);
+	names_r->pid_file = pidfile_path(conf);
+	if (names_r->listen == NULL || names_r->pid_file == NULL) {
+		err_set(e, "out of memory");
+		return -1;
+	}
+	if (lock(conf, identity, names_r->pid_file, e) != 0) {
 		/* bind() keeps a second instance off a TCP port; without the
 		 * file posternctl reload does not find us, that is all. */
 		if (path != NULL)
@@ -70,14 +68,11 @@ socket_open(const struct conf *conf, const struct process_identity *identity,
 }
 
 void
-socket_remove(const struct conf *conf)
+socket_remove(const struct socket_names *names)
 {
-	const char *path = listen_unix_path(conf->listen);
-	char *pid_path = pidfile_path(conf);
+	const char *path = listen_unix_path(names->listen);
 
 	if (path != NULL)
 		(void)unlink(path);
-	if (pid_path != NULL)
-		(void)unlink(pid_path);
-	free(pid_path);
+	(void)unlink(names->pid_file);
 }

@@ -17,6 +17,7 @@ def run(lab):
     stops_at_once(lab)
     second_instance(lab)
     refuses_to_start(lab)
+    not_readable(lab)
     not_root(lab)
     like_systemd(lab)
 
@@ -63,6 +64,28 @@ def refuses_to_start(lab):
             lab.tap.true("%s: postern %s names the file" % (name, flag),
                          CONFIG + ":" in got.stderr, got.stderr)  # fmt: skip
     write(CONFIG, good)
+
+
+def not_readable(lab):
+    """What root can read and a reload could not: told at the start, by name."""
+    lab.postern.stop()
+    for path in (CONFIG, "/etc/postern/imap.secret"):
+        before = os.stat(path)
+        os.chown(path, 0, 0)
+        os.chmod(path, 0o600)
+        got = subprocess.run([POSTERN, "-f", "-c", CONFIG], capture_output=True,
+                             text=True, timeout=20, check=False)  # fmt: skip
+        os.chown(path, before.st_uid, before.st_gid)
+        os.chmod(path, before.st_mode & 0o7777)
+        lab.tap.equal("root's own %s: exit status" % path, got.returncode, 78, got.stderr)
+        lines = got.stderr.splitlines()
+        lab.tap.true("root's own %s: it is named" % path,
+                     any(path in line and "error: " in line and "Permission denied" in line
+                         for line in lines), got.stderr)  # fmt: skip
+        lab.tap.equal("root's own %s: the last word" % path, lines[-1:],
+                      ["postern: error: the configuration cannot be read as its user"])  # fmt: skip
+    lab.postern.launch()
+    lab.postern.wait_identity()
 
 
 def not_root(lab):

@@ -108,6 +108,27 @@ write_good_files(struct dir *dir)
 	write_file(dir, "map", 0644, "sales@example.org alice\n", 24);
 }
 
+static void
+a_configuration_is_readable_while_its_files_are(void **state)
+{
+	static const char *const needed[] = { "conf", "secret", "ca", "map" };
+
+	for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
+		struct conf_report report;
+		struct conf *conf;
+
+		write_good_files(*state);
+		conf = load_with_files(*state, &report);
+		assert_non_null(conf);
+		assert_true(conf_is_readable(conf));
+		assert_int_equal(remove(file(*state, needed[i])), 0);
+		if (conf_is_readable(conf))
+			fail_msg("%s is gone, and not missed", needed[i]);
+		conf_free(&conf);
+		conf_report_clear(&report);
+	}
+}
+
 static char long_secret[1030];
 
 static const struct {
@@ -604,6 +625,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WITH_DIR(a_configuration_is_readable_while_its_files_are),
 		WITH_DIR(a_secret_is_private_and_one_line),
 		WITH_DIR(a_secret_is_read_for_proxy_only),
 		WITH_DIR(a_secret_is_a_regular_file),
