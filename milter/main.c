@@ -24,6 +24,7 @@
 
 #define TEND_SECONDS 5
 #define STOP_MS      500 /* for each thing that the end waits for */
+#define FORGET_MS    (STOP_MS / 2)
 
 struct options {
 	const char *file;
@@ -229,6 +230,8 @@ stop(struct daemon *d)
 	pthread_t stopper;
 
 	atomic_store(&d->stopping, true);
+	if (gate_store(d->gate) != NULL)
+		store_hurry(gate_store(d->gate), FORGET_MS);
 	process_notify("STOPPING=1");
 	tell_tender(d, false, false);
 	service_stop(&d->service);
