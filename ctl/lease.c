@@ -20,6 +20,8 @@
 #include "gate/rules.h"
 #include "store/store.h"
 
+#define FLUSH_MS 10000 /* as long as a deletion may take */
+
 enum verb { VERB_NONE, VERB_LIST, VERB_ADD, VERB_DEL, VERB_FOLLOW };
 
 struct request {
@@ -109,8 +111,11 @@ add(const struct work *w, struct err *e)
 	const char *why;
 
 	if (lease_give(w->store, w->rules, &login, stored_now_ms(), &lease,
-		&why) == LEASE_GIVEN)
-		return CTL_GOOD;
+		&why) == LEASE_GIVEN) {
+		if (store_flush(w->store, FLUSH_MS) == 0)
+			return CTL_GOOD;
+		why = "the store may not have kept it";
+	}
 	err_set(e, "no lease for %.255s at %.80s: %s", login.user, login.addr,
 	    why);
 	return CTL_FINDING;
@@ -176,9 +181,12 @@ follow_log(struct work *w, struct err *e)
 		return CTL_FINDING;
 	}
 	note_if_missing(w->request->path);
-	if (follow(w->request->path, take_line, w) == 0)
+	if (follow(w->request->path, take_line, w) != 0)
+		err_set(e, "%.400s: %s", w->request->path, strerror(errno));
+	else if (store_flush(w->store, FLUSH_MS) != 0)
+		err_set(e, "the store may not have kept every lease");
+	else
 		return CTL_GOOD;
-	err_set(e, "%.400s: %s", w->request->path, strerror(errno));
 	return CTL_FINDING;
 }
 

@@ -41,6 +41,22 @@ was_complained_of(const struct err *e)
 	return was;
 }
 
+/* Whoever called may pass on a stranger's text: it stays one line. */
+static void
+print_error(const char *text)
+{
+	(void)fputs("posternctl: ", stderr);
+	for (const char *p = text; *p != '\0'; p++) {
+		unsigned char c = (unsigned char)*p;
+
+		if (c < 0x20 || c == 0x7f)
+			(void)fprintf(stderr, "\\x%02X", c);
+		else
+			(void)fputc(c, stderr);
+	}
+	(void)fputc('\n', stderr);
+}
+
 struct store *
 stored_open(const struct conf *conf, struct err *e)
 {
@@ -62,7 +78,7 @@ stored_close(struct store **store, const struct err *e)
 {
 	store_close(store);
 	if (e->text[0] != '\0' && !was_complained_of(e))
-		(void)fprintf(stderr, "posternctl: %s\n", e->text);
+		print_error(e->text);
 }
 
 uint64_t
