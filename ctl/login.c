@@ -18,6 +18,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/secret.h"
+#include "gate/attempt.h"
 #include "gate/rules.h"
 #include "identity/route.h"
 #include "policy/netaddr.h"
@@ -44,6 +45,7 @@ struct trial {
 	struct netaddr client; /* NETADDR_NONE: not given */
 	const struct conf *conf;
 	const struct conf_imap *imap;
+	bool counts; /* PLAIN or LOGIN is a login to MAIL (auth.mechanisms) */
 	char password[SASL_PASSWORD_MAX + 1]; /* no NUL at its end */
 	size_t len;
 	struct outcome outcome;
@@ -219,12 +221,39 @@ say_client(const struct trial *t)
 		: ", which IMAP is not told (forward_client is off)");
 }
 
+/* saslauthd is not told which mechanism a password came by. */
+static bool
+takes_password(const struct trial *t, const struct conf_sasl *sasl)
+{
+	return t->counts || sasl->protocol == SASL_PROTOCOL_SASLAUTHD;
+}
+
+static void
+say_auth(const struct trial *t, enum identity identity)
+{
+	const struct conf *conf = t->conf;
+
+	if (t->counts || conf->sasl_count == 0)
+		(void)printf("AUTH       %s\n", auth_words(identity));
+	for (size_t i = 0; !t->counts && i < conf->sasl_count; i++)
+		(void)printf("AUTH       sasl \"%s\": %s\n",
+		    conf->sasls[i].name,
+		    takes_password(t, &conf->sasls[i])
+			? auth_words(identity)
+			: "535 unasked, for auth.mechanisms has neither "
+			  "PLAIN nor LOGIN");
+	if (identity == IDENTITY_UNKNOWN && conf->identity_grace_ms > 0)
+		(void)printf("           (unless the daemon saw it verify "
+			     "within identity.grace)\n");
+}
+
 /* Is a success by this door remembered? */
 static bool
-keeps_proof(const struct conf_sasl *sasl)
+keeps_proof(const struct trial *t, const struct conf_sasl *sasl)
 {
-	return sasl->proof == SASL_PROOF_LOGIN ||
-	    sasl->protocol == SASL_PROTOCOL_DOVECOT;
+	return takes_password(t, sasl) &&
+	    (sasl->proof == SASL_PROOF_LOGIN ||
+		sasl->protocol == SASL_PROTOCOL_DOVECOT);
 }
 
 static void
@@ -232,10 +261,11 @@ say_proof_of(const struct trial *t, const struct conf_sasl *sasl)
 {
 	char from[NETADDR_TEXT_MAX] = "the client's address";
 
-	if (!keeps_proof(sasl)) {
-		(void)printf("proof      sasl \"%s\": none, saslauthd's "
-			     "clients tell no address\n",
-		    sasl->name);
+	if (!keeps_proof(t, sasl)) {
+		(void)printf("proof      sasl \"%s\": none, %s\n", sasl->name,
+		    takes_password(t, sasl)
+			? "saslauthd's clients tell no address"
+			: "it takes no password");
 		return;
 	}
 	if (sasl->proof == SASL_PROOF_LOGIN)
@@ -265,7 +295,7 @@ say_proofs(const struct trial *t)
 			     "login passes postern\n");
 	for (size_t i = 0; i < t->conf->sasl_count; i++) {
 		say_proof_of(t, &t->conf->sasls[i]);
-		any = any || keeps_proof(&t->conf->sasls[i]);
+		any = any || keeps_proof(t, &t->conf->sasls[i]);
 	}
 	return any;
 }
@@ -298,6 +328,13 @@ say_mail(const struct trial *t, const struct rules *rules, bool verified,
 	enum identity account = IDENTITY_UNKNOWN;
 	const struct reason_row *row;
 
+	if (!t->counts) {
+		row = reason_row(REASON_MECHANISM_NOT_ACCEPTED);
+		(void)printf("MAIL       %u %s %s, from outside over TLS, "
+			     "after PLAIN or LOGIN\n",
+		    row->code, row->xcode, row->name);
+		return;
+	}
 	if (has_source(t->imap, VERIFY_PROXY)) {
 		(void)printf("the account is asked about by proxy:\n");
 		account = identity_ask(rules_engine(rules), &t->login);
@@ -310,20 +347,18 @@ say_mail(const struct trial *t, const struct rules *rules, bool verified,
 }
 
 static int
-say_verdict(const struct trial *t, const struct rules *rules,
-    enum identity identity)
+say_verdict(struct trial *t, const struct rules *rules, enum identity identity)
 {
 	bool verified = identity == IDENTITY_VERIFIED, proven = false;
 
+	t->counts = attempt_would_count(rules, SASL_PLAIN) ||
+	    attempt_would_count(rules, SASL_LOGIN);
 	(void)printf("password   %s\n", identity_words(identity));
-	(void)printf("AUTH       %s\n", auth_words(identity));
-	if (identity == IDENTITY_UNKNOWN && t->conf->identity_grace_ms > 0)
-		(void)printf("           (unless the daemon saw it verify "
-			     "within identity.grace)\n");
+	say_auth(t, identity);
 	if (verified)
 		proven = say_proofs(t);
 	say_mail(t, rules, verified, proven);
-	return verified ? CTL_GOOD : CTL_FINDING;
+	return verified && t->counts ? CTL_GOOD : CTL_FINDING;
 }
 
 /* The password is gone when this returns. */
