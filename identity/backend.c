@@ -158,11 +158,16 @@ enter(struct backend *b)
 {
 	struct check *check;
 
-	pthread_mutex_lock(&b->engine->lock);
-	check = queue_take(b);
-	pthread_mutex_unlock(&b->engine->lock);
-	if (check == NULL)
-		return NULL;
+	for (;;) {
+		pthread_mutex_lock(&b->engine->lock);
+		check = queue_take(b);
+		pthread_mutex_unlock(&b->engine->lock);
+		if (check == NULL)
+			return NULL;
+		if (check->kind != CHECK_PASSWORD || verify_is_wanted(check))
+			break;
+		check_deliver(b->engine);
+	}
 	TAILQ_INSERT_TAIL(&b->active, check, link);
 	b->active_count++;
 	if (check->kind == CHECK_PASSWORD)

@@ -55,16 +55,13 @@ check_release(struct check *check)
 }
 
 static void
-answer_waiters(struct check *check, enum identity answer)
+answer_waiters(struct check *check, struct identity_verdict verdict)
 {
 	struct identity_engine *engine = check->backend->engine;
-	struct identity_verdict verdict = { .identity = answer };
 	struct waiter *w;
 
 	HASH_DELETE(hh, engine->verifying, check);
 	wipe_password(check);
-	if (answer == IDENTITY_UNKNOWN)
-		verdict = verify_undecided(check->backend, check->tag);
 	while (!STAILQ_EMPTY(&check->waiters)) {
 		w = STAILQ_FIRST(&check->waiters);
 		STAILQ_REMOVE_HEAD(&check->waiters, link);
@@ -77,9 +74,12 @@ void
 check_answer(struct check *check, enum identity answer)
 {
 	struct identity_engine *engine = check->backend->engine;
+	struct identity_verdict verdict = { .identity = answer };
 
 	if (check->kind == CHECK_PASSWORD) {
-		answer_waiters(check, answer);
+		if (answer == IDENTITY_UNKNOWN)
+			verdict = verify_undecided(check->backend, check->tag);
+		answer_waiters(check, verdict);
 	} else if (check->kind == CHECK_RELAY) {
 		relay_end(check->relay, answer);
 	} else if (check->kind == CHECK_ACCOUNT && !check->probe) {
@@ -88,6 +88,15 @@ check_answer(struct check *check, enum identity answer)
 		check->done = true;
 		pthread_cond_broadcast(&check->answered);
 	}
+	check_release(check);
+}
+
+void
+check_decline(struct check *check)
+{
+	const struct identity_verdict verdict = { .declined = true };
+
+	answer_waiters(check, verdict);
 	check_release(check);
 }
 

@@ -39,6 +39,7 @@ enum check_kind {
 struct waiter {
 	STAILQ_ENTRY(waiter) link;
 	identity_done *done;
+	bool (*admit)(void *arg); /* NULL: always */
 	void *arg;
 	struct identity_verdict verdict; /* once there is one */
 };
@@ -234,6 +235,8 @@ struct check *check_new(struct backend *b, enum check_kind kind,
 /* Answers all who wait and drops the queue's reference. Callbacks are called by
  * check_deliver(). Locked. */
 void check_answer(struct check *check, enum identity answer);
+/* ... a password, because nobody wants to know any more. Locked. */
+void check_decline(struct check *check);
 /* Drops a reference. Locked. */
 void check_release(struct check *check);
 /* Calls those who were answered. Loop's thread, not locked. */
@@ -244,6 +247,9 @@ void check_deliver(struct identity_engine *engine);
  * within grace. Locked. */
 struct identity_verdict verify_undecided(struct backend *b,
     const unsigned char tag[SECRET_TAG_LEN]);
+/* A password's turn has come: does anybody still want to know? If not, all who
+ * wait are answered. Loop's thread, not locked. */
+bool verify_is_wanted(struct check *check);
 
 /* backend.c */
 /* Copies the options. -1 with the reason in e; clear it in any case. */

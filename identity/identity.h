@@ -97,6 +97,7 @@ struct identity_verdict {
 	enum identity identity; /* never IDENTITY_UNPROVEN */
 	bool remembered;        /* IMAP was not asked */
 	bool graced;            /* ... and could not be: it verified before */
+	bool declined;          /* ... by whoever asked; IDENTITY_UNKNOWN */
 };
 typedef void identity_done(void *arg, const struct identity_verdict *verdict);
 
@@ -118,6 +119,10 @@ struct identity_password {
 	/* identity_tag() of this login and password, so that it need not be
 	   made again; NULL: it is not there */
 	const unsigned char *tag;
+	/* Still to be asked about, now that its turn has come? Called with
+	   done's arg on the engine's thread, before anything is sent; nobody
+	   is asked when all with this login and password say no. NULL: yes */
+	bool (*admit)(void *arg);
 };
 
 /*

@@ -86,6 +86,30 @@ verify_undecided(struct backend *b, const unsigned char tag[SECRET_TAG_LEN])
 	return verdict;
 }
 
+bool
+verify_is_wanted(struct check *check)
+{
+	struct backend *b = check->backend;
+	struct waiter *w;
+	bool wanted = false;
+
+	pthread_mutex_lock(&b->engine->lock);
+	/* others may join meanwhile, but only this thread takes any away */
+	for (w = STAILQ_FIRST(&check->waiters); w != NULL && !wanted;
+	     w = STAILQ_NEXT(w, link)) {
+		pthread_mutex_unlock(&b->engine->lock);
+		wanted = w->admit == NULL || w->admit(w->arg);
+		pthread_mutex_lock(&b->engine->lock);
+	}
+	if (!wanted) {
+		queue_end(check);
+		breaker_neither(&b->password_breaker);
+		check_decline(check);
+	}
+	pthread_mutex_unlock(&b->engine->lock);
+	return wanted;
+}
+
 /* The question that others ask already, or a new one at the end of the queue.
  * NULL: it will not be asked. Locked. */
 static struct check *
@@ -148,6 +172,7 @@ join(struct backend *b, const struct identity_password *q,
 		return false;
 	}
 	w->done = done;
+	w->admit = q->admit;
 	w->arg = arg;
 	STAILQ_INSERT_TAIL(&check->waiters, w, link);
 	engine->verifiers++;

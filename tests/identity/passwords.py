@@ -265,6 +265,67 @@ class Passwords(Cases):
         equal(len(server.logs), 1, 'connections')
         ask.end()
 
+    @staticmethod
+    def _many(ask, n, declining, address=''):
+        """n equal questions at once, so many of which are not admitted."""
+        ask.tell(f'manyverify {n} {ALICE} alicepw {declining} {address}')
+        return sorted({' '.join(ask.next().split()[2:-1]) for _ in range(n)})
+
+    def who_is_not_admitted_is_not_asked_about(self):
+        server = self._own()
+        ask = self._session(server, '--connections', '1')
+        for _ in range(3):
+            equal(self._many(ask, 3, 3), ['unknown declined'], 'nobody')
+        equal(server.logs, [], 'connections')
+        # nothing is remembered of it, and no turn is lost
+        equal(ask.password(), 'verified', ALICE)
+        ask.end()
+        equal(len(server.logs), 1, 'connections')
+
+    def who_is_not_admitted_takes_no_connection_from_its_client(self):
+        server = self._own()
+        ask = self._session(server, '--connections', '8')
+        for _ in range(9):
+            equal(self._many(ask, 1, 1, '192.0.2.1'), ['unknown declined'],
+                  'not admitted')
+        server.script = Script(own=hang)
+        ask.tell('leave 60 example.test guess 192.0.2.2')
+        equal(ask.next(), 'left 60', 'under way')
+        until(lambda: sum(log['hung'] for log in server.logs) == 6,
+              'all but a quarter are taken')
+        server.script = Script(passwords=OWN)
+        equal(ask.password(address='192.0.2.1'), 'verified', ALICE)
+        ask.end()
+
+    def who_is_admitted_takes_equal_ones_along(self):
+        server = self._own()
+        ask = self._session(server)
+        equal(self._many(ask, 3, 2), ['verified'], 'all of them')
+        equal(len(server.logs), 1, 'connections')
+        ask.end()
+
+    def grace_is_not_for_who_is_not_admitted(self):
+        server = self._own()
+        ask = self._session(server, '--ttl', '1', '--grace', '600000')
+        equal(ask.password(), 'verified', 'before')
+        until(lambda: self._many(ask, 1, 1) == ['unknown declined'],
+              'forgotten')
+        equal(len(server.logs), 1, 'connections')
+        ask.end()
+
+    def who_is_not_admitted_does_not_stand_in_for_a_probe(self):
+        """Of an open breaker: the next one still goes through."""
+        server = self._own(greeting=hang)
+        ask = self._session(server, '--timeout', '300')
+        for i in range(3):
+            equal(ask.password(f'pw{i}'), 'unknown', 'hanging')
+        ask.report('alarm', 'about passwords')
+        until(lambda: self._many(ask, 1, 1) == ['unknown declined'],
+              'it would be asked')
+        server.script = Script(passwords=OWN)
+        ask.until_password('verified')
+        ask.end()
+
     def a_guess_does_not_decide_for_the_owner(self):
         """Both are under way at once; only equal passwords share."""
         server = self._serve(Script(passwords={'u0': b'own'}, delay=0.3))

@@ -11,9 +11,11 @@
  *   load N COUNT DOMAIN  N threads ask for u0@DOMAIN ... ; rate PER_SECOND
  *   cached COUNT LOGIN   one thread asks again and again; rate PER_SECOND
  *   verify LOGIN PASSWORD [ADDRESS]
- *                        verdict LOGIN VERDICT [remembered] [graced] MS
- *   manyverify N LOGIN PASSWORD
- *                        asks N times at once; N verdict lines
+ *                        verdict LOGIN VERDICT [remembered] [graced]
+ *                        [declined] MS
+ *   manyverify N LOGIN PASSWORD [M [ADDRESS]]
+ *                        asks N times at once, the first M of which decline
+ *                        when it is their turn; N verdict lines
  *   pwload N COUNT DOMAIN PASSWORD [ADDRESS]
  *                        N at a time for u0@DOMAIN ... ; rate PER_SECOND,
  *                        verdicts, the slowest MS
@@ -168,6 +170,7 @@ struct attempt {
 	struct login login;
 	double start;
 	unsigned int *left; /* locked */
+	bool declines;
 };
 
 struct pwload {
@@ -186,10 +189,11 @@ static void
 print_verdict(const struct attempt *attempt,
     const struct identity_verdict *verdict)
 {
-	printf("verdict %s %s%s%s %.1f\n", attempt->login.text,
+	printf("verdict %s %s%s%s%s %.1f\n", attempt->login.text,
 	    identity_name(verdict->identity),
 	    verdict->remembered ? " remembered" : "",
-	    verdict->graced ? " graced" : "", now_ms() - attempt->start);
+	    verdict->graced ? " graced" : "",
+	    verdict->declined ? " declined" : "", now_ms() - attempt->start);
 }
 
 static void
@@ -214,9 +218,27 @@ verified(void *arg, const struct identity_verdict *verdict)
 	free(attempt);
 }
 
+static bool all_wait; /* locked; of manyverify */
+
+/* Not before all of them wait, so that all are heard. */
+static bool
+admit(void *arg)
+{
+	const struct attempt *attempt = arg;
+
+	if (!attempt->declines)
+		return true;
+	(void)pthread_mutex_lock(&lock);
+	while (!all_wait)
+		(void)pthread_cond_wait(&news, &lock);
+	(void)pthread_mutex_unlock(&lock);
+	return false;
+}
+
 static void
 verify_one(const struct login *login, const char *password,
-    const struct netaddr *client, struct pwload *load, unsigned int *left)
+    const struct netaddr *client, struct pwload *load, unsigned int *left,
+    bool declines)
 {
 	static unsigned int count;
 	struct attempt *attempt = calloc(1, sizeof(*attempt));
@@ -230,10 +252,13 @@ verify_one(const struct login *login, const char *password,
 
 	if (attempt == NULL)
 		abort();
-	/* It must not matter whether it was there. */
+	/* It must not matter whether they were there. */
 	identity_tag(login, password, question.len, tag);
 	if (count++ % 2 != 0)
 		question.tag = tag;
+	if (declines || count % 3 == 0)
+		question.admit = admit;
+	attempt->declines = declines;
 	attempt->load = load;
 	attempt->login = *login;
 	attempt->start = now_ms();
@@ -243,7 +268,7 @@ verify_one(const struct login *login, const char *password,
 
 static void
 run_verify(unsigned int n, const char *login_text, const char *password,
-    const char *address)
+    const char *address, unsigned int declining)
 {
 	struct login login = login_of(login_text);
 	struct netaddr client;
@@ -251,9 +276,15 @@ run_verify(unsigned int n, const char *login_text, const char *password,
 	unsigned int i;
 
 	(void)netaddr_parse(address, &client);
-	for (i = 0; i < n; i++)
-		verify_one(&login, password, &client, NULL, &left);
 	(void)pthread_mutex_lock(&lock);
+	all_wait = false;
+	(void)pthread_mutex_unlock(&lock);
+	for (i = 0; i < n; i++)
+		verify_one(&login, password, &client, NULL, &left,
+		    i < declining);
+	(void)pthread_mutex_lock(&lock);
+	all_wait = true;
+	(void)pthread_cond_signal(&news);
 	while (left > 0)
 		(void)pthread_cond_wait(&news, &lock);
 	(void)pthread_mutex_unlock(&lock);
@@ -268,7 +299,8 @@ verify_next(struct pwload *load)
 	    load->next++, load->domain);
 	load->under_way++;
 	(void)pthread_mutex_unlock(&lock);
-	verify_one(&login, load->password, &load->client, load, &load->left);
+	verify_one(&login, load->password, &load->client, load, &load->left,
+	    false);
 	(void)pthread_mutex_lock(&lock);
 }
 
@@ -429,14 +461,14 @@ obey_about_passwords(const char *line)
 {
 	char text[LOGIN_MAX + 1], password[SASL_PASSWORD_MAX + 2];
 	char address[64] = "-";
-	unsigned int a, b;
+	unsigned int a, b = 0;
 
 	if (sscanf(line, "verify %255s %1025s %63s", text, password, address) >=
 	    2) {
-		run_verify(1, text, password, address);
-	} else if (sscanf(line, "manyverify %u %255s %1025s", &a, text,
-		       password) == 3) {
-		run_verify(a, text, password, "-");
+		run_verify(1, text, password, address, 0);
+	} else if (sscanf(line, "manyverify %u %255s %1025s %u %63s", &a, text,
+		       password, &b, address) >= 3) {
+		run_verify(a, text, password, address, b);
 	} else if (sscanf(line, "pwload %u %u %255s %1025s %63s", &a, &b, text,
 		       password, address) >= 4) {
 		struct pwload load = {
