@@ -348,6 +348,10 @@ attempt_conclude(struct attempt *attempt,
 	enum reason reason = REASON_IDENTITY_UNDECIDED;
 	bool known = *attempt->login.text != '\0';
 
+	if (verdict->declined) {
+		attempt_refuse(attempt, REASON_GUESSING, answer_r);
+		return;
+	}
 	switch (verdict->identity) {
 	case IDENTITY_VERIFIED:
 		if (!known)

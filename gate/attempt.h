@@ -48,7 +48,8 @@ bool attempt_is_over_limit(const struct attempt *attempt);
 /* Nobody was asked: it ends for this reason. */
 void attempt_refuse(struct attempt *attempt, enum reason reason,
     struct auth_answer *answer_r);
-/* IMAP has spoken: counts, proves, logs, and gives back what is held. */
+/* IMAP has spoken, or a limit was reached before it was asked: counts, proves,
+ * logs, and gives back what is held. */
 void attempt_conclude(struct attempt *attempt,
     const struct identity_verdict *verdict, struct auth_answer *answer_r);
 

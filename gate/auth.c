@@ -17,6 +17,16 @@ struct inquiry {
 	void *arg;
 };
 
+/* It has waited for its turn: others may have guessed wrong meanwhile. On the
+ * engine's thread. */
+static bool
+is_to_be_asked(void *arg)
+{
+	const struct inquiry *inquiry = arg;
+
+	return !attempt_is_over_limit(&inquiry->attempt);
+}
+
 /* On the engine's thread, or from within auth_password(). */
 static void
 answered(void *arg, const struct identity_verdict *verdict)
@@ -41,6 +51,7 @@ ask(const struct attempt *attempt, const struct sasl_credentials *credentials,
 	struct identity_password question = {
 		.password = credentials->password,
 		.len = credentials->password_len,
+		.admit = is_to_be_asked,
 	};
 
 	if (engine == NULL && gate_auth_engine(attempt->gate) == NULL)

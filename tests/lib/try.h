@@ -38,6 +38,14 @@ struct try_carried {
 	char message[256]; /* the latest one, in base64 */
 };
 
+/* Waits for its turn. */
+struct try_queued {
+	bool (*admit)(void *arg);
+	identity_done *done;
+	void *arg;
+};
+#define TRY_QUEUE_MAX 128
+
 /* What IMAP is to say, and what it was asked. Zeroed by try_open(). */
 struct try_imap {
 	struct identity_verdict verdict;
@@ -46,6 +54,9 @@ struct try_imap {
 	char password[64];
 	char client[NETADDR_TEXT_MAX];
 	bool on_thread; /* answer later, on a thread of its own */
+	bool busy;      /* answer when try_imap_serves() */
+	struct try_queued queue[TRY_QUEUE_MAX];
+	unsigned int queued;
 	identity_done *done;
 	void *arg;
 	pthread_t thread;
@@ -56,6 +67,8 @@ struct try_imap {
 	struct try_carried relay;
 };
 extern struct try_imap try_imap;
+/* All that wait, one after another, have their turn. */
+void try_imap_serves(void);
 /* What comes on the engine's thread: the end of the latest exchange. */
 void try_imap_ends(enum identity identity);
 
@@ -93,6 +106,8 @@ extern const struct try try_scram, try_cram, try_bearer;
 
 struct auth_client try_client(const struct try *try, struct netaddr *addr);
 struct auth_answer try_password(const struct try *try);
+/* Likewise, but the answer may come later. */
+void try_begin(const struct try *try, struct try_outcome *outcome);
 /* The outcome is zeroed first, and filled as it comes. */
 struct auth_relay *try_relay(const struct try *try, const char *message,
     struct try_outcome *outcome);

@@ -362,6 +362,89 @@ internal_clients_are_limited_at_auth_only(void **state)
 	try_close();
 }
 
+#define CROWD 90
+
+/* So many logins at once, IMAP's answers to which come when all of them wait;
+ * the last one is bob's. How many of them IMAP was asked about. */
+static unsigned int
+crowd(struct try_outcome outcomes[CROWD])
+{
+	char password[32];
+
+	try_imap.asked = 0;
+	try_imap.busy = true;
+	for (unsigned int i = 0; i < CROWD; i++) {
+		(void)snprintf(password, sizeof(password), "pw%u", i);
+		try_begin(&(struct try){ .login = i == CROWD - 1 ? "bob" : NULL,
+			      .password = password },
+		    &outcomes[i]);
+	}
+	assert_int_equal(try_imap.queued, CROWD);
+	try_imap_serves();
+	return try_imap.asked;
+}
+
+/* No limit had been reached when they began. */
+static void
+a_burst_meets_the_limit_while_it_waits(void **state)
+{
+	static const char line[] = "mech=PLAIN login=alice@example.org "
+				   "identity=- from=- rcpt=- stage=auth "
+				   "verdict=reject reason=guessing reply=-";
+	static struct try_outcome outcomes[CROWD];
+	struct auth_answer answer;
+
+	(void)state;
+	try_open(try_site);
+	try_imap.verdict.identity = IDENTITY_VERIFIED;
+	(void)try_password(&(struct try){ .login = "bob" });
+	try_imap.verdict.identity = IDENTITY_REFUSED;
+	/* bob logged in from here lately */
+	assert_int_equal(crowd(outcomes), 20 + 1);
+	for (unsigned int i = 0; i < CROWD; i++) {
+		char what[32];
+
+		(void)snprintf(what, sizeof(what), "attempt %u", i);
+		assert_int_equal(outcomes[i].ends, 1);
+		try_expect(what, &outcomes[i].answer, VERDICT_REJECT,
+		    i < 20 || i == CROWD - 1 ? REASON_IDENTITY_REFUSED
+					     : REASON_GUESSING);
+	}
+	try_expect_logged(line, CROWD - 21);
+	try_expect_logged("guessing: 203.0.113.9 reached per_address 20/10m",
+	    1);
+	try_close();
+
+	/* which is what one hears who comes when it has been reached */
+	try_open(try_site);
+	try_imap.verdict.identity = IDENTITY_REFUSED;
+	for (unsigned int i = 0; i < 21; i++) {
+		char password[32];
+
+		(void)snprintf(password, sizeof(password), "pw%u", i);
+		answer = try_password(&(struct try){ .password = password });
+	}
+	try_expect("later", &answer, VERDICT_REJECT, REASON_GUESSING);
+	try_expect_logged(line, 1);
+	try_close();
+}
+
+/* Behind one NAT, say. */
+static void
+a_burst_of_right_passwords_passes(void **state)
+{
+	static struct try_outcome outcomes[CROWD];
+
+	(void)state;
+	try_open(try_site);
+	try_imap.verdict.identity = IDENTITY_VERIFIED;
+	assert_int_equal(crowd(outcomes), CROWD);
+	for (unsigned int i = 0; i < CROWD; i++)
+		try_expect("right", &outcomes[i].answer, VERDICT_PERMIT,
+		    REASON_AUTHENTICATED);
+	try_close();
+}
+
 static void
 a_disabled_account_loses_its_proofs(void **state)
 {
@@ -532,6 +615,8 @@ main(void)
 		    one_account_has_one_count_however_it_is_spelled),
 		cmocka_unit_test(a_wrong_password_is_one_however_often),
 		cmocka_unit_test(internal_clients_are_limited_at_auth_only),
+		cmocka_unit_test(a_burst_meets_the_limit_while_it_waits),
+		cmocka_unit_test(a_burst_of_right_passwords_passes),
 		cmocka_unit_test(a_disabled_account_loses_its_proofs),
 		cmocka_unit_test(a_graced_password_is_marked),
 		cmocka_unit_test(sources_are_asked_in_order),
