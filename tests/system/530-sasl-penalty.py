@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Dovecot as it comes slows down the address that wrong passwords come from.
 With imap { forward_client = true } that is the attacker's, not postern's. And
-however slow the answers are: guessing must keep nobody else out."""
+however slow the answers are: guessing must keep nobody else out, and many
+guesses at once are no way around the limit."""
 
 import concurrent.futures
 import contextlib
@@ -23,6 +24,11 @@ PENALTY = 3.5
 GUESSERS = ("198.51.100.66", "192.0.2.66")
 BYSTANDERS = ("198.51.100.7", "2001:db8:7::7", "192.0.2.7", "2001:db8:8::8")
 EACH = 20  # connections of a guesser
+BURST = 60
+PER_ADDRESS = 10  # wrong passwords
+CONNECTIONS = 8  # to IMAP, for the burst
+ENDLESS = ('guessing { per_address = "1000/10m"  per_network = "1000/10m"'
+           '  per_login = "1000/1h" }\n')  # fmt: skip
 numbers = itertools.count(1)
 
 
@@ -35,6 +41,10 @@ def run(lab):
         for forward in (True, False):
             check(lab, peer, forward)
         siege(lab, peer)
+        # contrib's way: no penalty
+        lab.dovecot.stop()
+        lab.dovecot.start(more="auth_failure_delay = 1 secs\n")
+        burst(lab, peer)
     finally:
         lab.dovecot.stop()
         lab.dovecot.start()
@@ -64,9 +74,9 @@ def check(lab, peer, forward):
 
 def siege(lab, peer):
     """Guesses from two addresses that take all the connections they can get,
-    without end, while others log in."""
+    while others log in. No limit ends it."""
     lab.postern.stop()
-    lab.postern.start(sasl=True, verify="session", imap="forward_client = true")
+    lab.postern.start(sasl=True, verify="session", imap="forward_client = true", extra=ENDLESS)
     with guessing(lab, peer) as codes:
         # ... which is more than their quarters, while there is nobody else
         wait_for("a siege", lambda: logins_under_way() > 8)
@@ -115,3 +125,35 @@ def logins_under_way():
     """postern's connections to IMAP: the server's port 993, established."""
     lines = read("/proc/net/tcp") + read("/proc/net/tcp6")
     return len(re.findall(r"(?m)^ *\d+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:03E1 01 ", lines))
+
+
+def burst(lab, peer):
+    """Sixty wrong passwords of one address at the same moment: what is asked
+    beyond the limit is what was being asked when it was reached."""
+    lab.postern.stop()
+    lab.postern.start(sasl=True, verify="session", imap="max_connections = %d" % CONNECTIONS,
+                      extra='guessing { per_address = "%d/10m" }\n' % PER_ADDRESS)  # fmt: skip
+    mark = lab.dovecot.log.mark()
+    address = lab.world.add_client(GUESSERS[0])
+    together = threading.Barrier(BURST + 1)
+
+    def one(number):
+        with peer.connect(lab.world, address) as session:
+            together.wait(60)
+            return session.auth_plain(STAFF[number], "one of many %d" % number).code
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=BURST) as pool:
+        codes = [pool.submit(one, number) for number in range(BURST)]
+        together.wait(60)
+        answer = peer.login(lab.world, STAFF[90], client=BYSTANDER)
+        codes = [code.result() for code in codes]
+    lab.tap.equal("%d guesses at once: somebody else" % BURST, answer.code, 235, answer)
+    lab.tap.true("%d guesses at once: none is right" % BURST, set(codes) <= {454, 535}, codes)
+    # those of the siege before, which Dovecot may still be at, are not of this host
+    asked = len(lab.dovecot.log.find(r",(127\.0\.0\.1|::1),.*Password mismatch", mark))
+    lab.tap.true("%d guesses at once: IMAP was asked about %d" % (BURST, asked),
+                 PER_ADDRESS <= asked <= PER_ADDRESS + CONNECTIONS)  # fmt: skip
+    with peer.connect(lab.world, address) as session:
+        reply = session.mail("burst@example.test")
+    lab.tap.equal("%d guesses at once: and MAIL from there" % BURST,
+                  (reply.code, reply.xcode), (421, "4.7.0"), reply)  # fmt: skip
