@@ -34,6 +34,11 @@ is_alnum(char c)
 /* More than any option takes, and far from an overflow. */
 #define NUMBER_MAX UINT64_C(9999999999999)
 
+/* The octets of POSIX's portable names (3.282). */
+static const char portable[] = "abcdefghijklmnopqrstuvwxyz"
+			       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			       "0123456789._-";
+
 /* The digits at the start of text; end_r is what follows them. */
 static int
 leading_number(const char *text, uint64_t *number_r, const char **end_r)
@@ -330,15 +335,22 @@ check_port(const char *text, const char **end_r, struct err *e)
 	return -1;
 }
 
-/* HOST[:PORT][/DB]; whether there is such a host is for the store to find. */
+/* HOST[:PORT][/DB]; whether there is such a host is for the store to find. A
+ * container's name may have an underscore. */
 static int
 check_redis_place(const char *text, struct err *e)
 {
-	const char *end = text + strcspn(text, ":/");
+	const char *end = text + strspn(text, portable);
 	uint64_t db;
 
-	if ((*text == '[' && check_bracketed(text, &end, e) < 0) ||
-	    check_port(end, &end, e) < 0)
+	if (*text == '[') {
+		if (check_bracketed(text, &end, e) < 0)
+			return -1;
+	} else if (end == text || strchr(":/", *end) == NULL) {
+		err_set(e, "has neither a host name nor an address");
+		return -1;
+	}
+	if (check_port(end, &end, e) < 0)
 		return -1;
 	if (*end == '\0' || end[1] == '\0' ||
 	    (value_number(end + 1, &db) == 0 && db <= REDIS_DB_MAX))
@@ -475,10 +487,6 @@ value_separator(const char *text, struct err *e)
 int
 value_name(const char *text, struct err *e)
 {
-	static const char portable[] = "abcdefghijklmnopqrstuvwxyz"
-				       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				       "0123456789._-";
-
 	if (*text == '-' || text[strspn(text, portable)] != '\0') {
 		err_set(e, "is no name of a user or group");
 		return -1;

@@ -258,6 +258,12 @@ static const struct conf_text_row other_mistakes[] = {
 	{ IMAP "store {\nurl = \"redis://[::1]:port\" }",
 	    "2: error: store.url: \"redis://[::1]:port\" has no port from 1 to 65535 after its host; "
 	    "allowed: " STORES },
+	{ IMAP "store {\nurl = \"redis://:6379\" }",
+	    "2: error: store.url: \"redis://:6379\" has neither a host name nor an address; allowed: " STORES },
+	{ IMAP "store {\nurl = \"redis://me@ho!st/1\" }",
+	    "2: error: store.url: \"redis://me@ho!st/1\" has neither a host name nor an address; allowed: " STORES },
+	{ IMAP "store {\nurl = \"redis://a,b\" }",
+	    "2: error: store.url: \"redis://a,b\" has neither a host name nor an address; allowed: " STORES },
 	{ IMAP "store {\nurl = \"redis://[::1\" }",
 	    "2: error: store.url: \"redis://[::1\" has no IPv6 address in its brackets; "
 	    "allowed: " STORES },
