@@ -21,6 +21,7 @@
 #include "milter/process.h"
 #include "milter/socket.h"
 #include "service/service.h"
+#include "store/store.h"
 
 #define TEND_SECONDS 5
 #define STOP_MS      500 /* for each thing that the end waits for */
@@ -115,6 +116,19 @@ absolute_path(const char *file)
 	return path;
 }
 
+/* Only the store understands the whole of its URL. */
+static void
+check_store_url(const char *file, struct conf **conf)
+{
+	struct err e;
+
+	if (!conf_needs_store(*conf) ||
+	    store_check_url((*conf)->store_url, &e) == 0)
+		return;
+	(void)fprintf(stderr, "%s: error: store.url: %s\n", file, e.text);
+	conf_free(conf);
+}
+
 /* loud: print warnings too, not only what ends the start. */
 static struct conf *
 load(const char *file, bool loud)
@@ -125,6 +139,8 @@ load(const char *file, bool loud)
 	for (size_t i = 0; i < report.count && (loud || conf == NULL); i++)
 		(void)fprintf(stderr, "%s\n", report.lines[i]);
 	conf_report_clear(&report);
+	if (conf != NULL)
+		check_store_url(file, &conf);
 	return conf;
 }
 
