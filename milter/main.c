@@ -376,6 +376,7 @@ main(int argc, char **argv)
 	}
 	if (process_resolve(conf, &identity, &e) != 0) {
 		(void)fprintf(stderr, "%s: error: %s\n", d.file, e.text);
+		conf_free(&conf);
 		return EX_CONFIG;
 	}
 	process_raise_nofile();
