@@ -293,8 +293,10 @@ trial_drop(struct trial *a)
 		trial_free(a);
 		return;
 	}
+	/* its end may come when the base is gone */
 	if (a->timer != NULL)
-		(void)evtimer_del(a->timer);
+		event_free(a->timer);
+	a->timer = NULL;
 	handover_lock(h);
 	if (a->relay != NULL && !a->notice.ended)
 		auth_relay_cancel(a->relay);

@@ -584,6 +584,25 @@ answers_may_come_after_the_stop(void **state)
 	end(1, IDENTITY_UNKNOWN);
 }
 
+/* ... also those that had a timer, whose base is gone then. */
+static void
+timers_end_with_the_service(void **state)
+{
+	struct mta m;
+
+	(void)state;
+	arrive(&m);
+	say(&m, AUTH("1", CRAM));
+	wait_for(have_begun, 1, "begun");
+	challenge(0, "PDE+");
+	expect(&m, "CONT\t1\tPDE+");
+	say(&m, "CONT\t1\t" CRAM_ALICE "\n");
+	wait_for(has_answered, 0, "answered");
+	service_stop(&house.service);
+	expect_closed(&m);
+	end(0, IDENTITY_VERIFIED);
+}
+
 int
 main(void)
 {
@@ -598,6 +617,7 @@ main(void)
 		HOUSE_TEST(an_end_may_find_nobody),
 		HOUSE_TEST(ends_and_departures_race),
 		HOUSE_TEST(answers_may_come_after_the_stop),
+		HOUSE_TEST(timers_end_with_the_service),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
