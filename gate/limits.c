@@ -136,20 +136,20 @@ limits_mail(struct limits *limits, const struct limits_client *client,
 	}
 }
 
+/* For one more. -1: no memory. */
 static int
-remember(struct limits_account *account, uint64_t hash)
+make_room(struct limits_account *account)
 {
-	if (account->count == account->room) {
-		size_t room = account->room == 0 ? 8 : account->room * 2;
-		uint64_t *grown =
-		    reallocarray(account->counted, room, sizeof(*grown));
+	size_t room = account->room == 0 ? 8 : account->room * 2;
+	uint64_t *grown;
 
-		if (grown == NULL)
-			return -1;
-		account->counted = grown;
-		account->room = room;
-	}
-	account->counted[account->count++] = hash;
+	if (account->count < account->room)
+		return 0;
+	grown = reallocarray(account->counted, room, sizeof(*grown));
+	if (grown == NULL)
+		return -1;
+	account->counted = grown;
+	account->room = room;
 	return 0;
 }
 
@@ -182,7 +182,8 @@ reserve_recipient(struct limits *limits, const struct limits_client *client,
 	if (!again &&
 	    !tally_take(limits, client, COUNTER_RECIPIENTS, 1, local, account))
 		return false;
-	if (remember(account, hash) == 0 && again)
+	account->counted[account->count++] = hash;
+	if (again)
 		account->again++;
 	return true;
 }
@@ -199,9 +200,13 @@ limits_rcpt(struct limits *limits, const struct limits_client *client,
 		facts->recipient_limit = LIMIT_RECIPIENTS;
 		return;
 	}
+	if (make_room(account) != 0) { /* how many there are must be known */
+		facts->recipient_limit = LIMIT_NOT_ASKED;
+		return;
+	}
 	/* a reload may have opened the store since MAIL */
 	if (counts_nothing(client) || account->taken == NULL) {
-		(void)remember(account, 0);
+		account->counted[account->count++] = 0;
 		return;
 	}
 	if (client->login != NULL)

@@ -358,7 +358,7 @@ judge_rcpt(struct session *s, bool refused)
 	} else if (d.reason == REASON_CONTAINED) {
 		limits_contained(limits, &client, &tx->recipient, &tx->account);
 	}
-	if (d.verdict == VERDICT_NEED) /* MAIL was not judged: never so */
+	if (d.verdict == VERDICT_NEED) /* no memory, or MAIL was not judged */
 		d = decision_refuse(REASON_INTERNAL_ERROR);
 	return d;
 }
