@@ -371,6 +371,9 @@ class Postern:
         if self.wait_exit() is None:
             overdue.append("SIGKILL did not end process %d" % self.process.pid)
         self.reader.join(DEADLINE)
+        # a sanitizer's exit status is lost with SIGKILL
+        overdue.extend(line for line in self.log.lines
+                       if "Sanitizer" in line or "runtime error:" in line)
         # close() would wait for a reader that somebody's copy keeps waiting
         if self.process.stderr and not self.reader.is_alive():
             self.process.stderr.close()

@@ -3,8 +3,8 @@
 postern itself away. Nobody is let in, nobody's password is called wrong where
 the protocol has another word for it, and nobody waits for ever."""
 
+import concurrent.futures
 import signal
-import threading
 import time
 
 import peers
@@ -71,13 +71,13 @@ def hung(lab, everybody):
     """It accepts and says nothing. Meanwhile mail from inside flows."""
     lab.dovecot.signal_all(signal.SIGSTOP)
     try:
-        waiting = threading.Thread(target=check_undecided, args=(lab, everybody, "IMAP hung"))
-        waiting.start()
+        pool = concurrent.futures.ThreadPoolExecutor(max_workers=1)
+        waiting = pool.submit(check_undecided, lab, everybody, "IMAP hung")
         began = time.monotonic()
         with peers.smtp.connect(lab.world, "inside4", lab.postfix.port["submission"]) as s:
             code = s.deliver(ALICE, peers.FAR)[1].code
         seconds = time.monotonic() - began
-        waiting.join()
+        waiting.result()
     finally:
         lab.dovecot.signal_all(signal.SIGCONT)
     lab.tap.equal("IMAP hung: mail from inside", code, 250)

@@ -180,14 +180,17 @@ def delay(lab, peer):
 
     lab.world.add_client("192.0.2.88")
     with concurrent.futures.ThreadPoolExecutor(max_workers=20) as pool:
-        got = list(pool.map(timed, range(20)))
-        right = pool.submit(login, lab, peer, BOB, "192.0.2.89")
-        right.result()
+        held = [pool.submit(timed, number) for number in range(19)]
+        right = pool.submit(login, lab, peer, BOB, "192.0.2.89").result()
+        held.append(pool.submit(timed, 19))
+        got = [future.result() for future in held]
+    lab.tap.equal("delay: a right password beside them", right, 235)
     lab.tap.equal("delay: twenty wrong passwords", [code for code, _ in got], [535] * 20)
     times = sorted(seconds for _, seconds in got)
     lab.tap.true("delay: all held back for 2 s (%.1f - %.1f s)" % (times[0], times[-1]),
                  2.0 <= times[0] and times[-1] < 4.5)  # fmt: skip
     began = time.monotonic()
-    login(lab, peer, ALICE, "192.0.2.89")
+    right = login(lab, peer, ALICE, "192.0.2.89")
     seconds = time.monotonic() - began
+    lab.tap.equal("delay: a right password after them", right, 235)
     lab.tap.true("delay: a right password is not (%.2f s)" % seconds, seconds < 1.0)
